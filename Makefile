@@ -1,0 +1,69 @@
+# Hub Ledger: every routine job, by name. `make help` lists them.
+#
+# Nothing here names a package registry or a path of one machine: pip and uv use
+# whatever the person running make has configured.
+
+PYTHON ?= python3
+PORT   ?= 8080
+DATA   ?= demo-data
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint serve lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install everything that is pinned in requirements.lock
+
+# Redone only when the lock or a project definition changes.
+$(STAMP): requirements.lock pyproject.toml verifier/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Hub Ledger needs Python 3.11 or newer, and '$(PYTHON)' is not that." >&2; \
+	  echo "Name another one with: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  name=$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  echo "This Python cannot make virtual environments." >&2; \
+	  echo "On Debian and Ubuntu the missing package is $$name. Install it with:" >&2; \
+	  echo "    sudo apt-get install $$name" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation -e ./verifier -e .
+	@touch $@
+
+demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
+	$(BIN)/python -m demo
+
+test: lint ## Lint, types, import rules and the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: setup ## Style, formatting, types and import rules only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: setup ## Serve on 127.0.0.1:8080 from ./demo-data (PORT= and DATA= change that)
+	@test -f $(DATA)/ledger.toml || $(BIN)/hub-ledger init --data $(DATA)
+	$(BIN)/hub-ledger serve --data $(DATA) --host 127.0.0.1 --port $(PORT)
+
+# Resolve both locks again from pyproject.toml: names, versions and hashes only.
+# Versions stay as they are where they can: `make lock UPGRADE=--upgrade` takes newer ones.
+# The last line refuses a lock that carries an address or a path.
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header \
+        --no-annotate --no-emit-package ledger-verifier pyproject.toml $(UPGRADE)
+
+lock: setup ## Resolve requirements.lock and requirements-runtime.lock again
+	$(LOCK) --group dev -o requirements.lock
+	$(LOCK) -o requirements-runtime.lock
+	@! grep -nE '://|^-|^ *file:|^/' requirements.lock requirements-runtime.lock
+
+clean: ## Remove what make made, except .venv and data directories
+	rm -rf build dist verifier/build verifier/dist .mypy_cache .ruff_cache .pytest_cache \
+	  .hypothesis .import_linter_cache
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

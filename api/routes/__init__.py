@@ -1,0 +1,19 @@
+"""The routes, one small module each family; `ROUTES` is the table of all of them.
+
+A handler reads its parameters, calls the ledger once and writes the answer: nothing is decided
+here.
+"""
+
+from collections.abc import Sequence
+
+from api.routes import cases, describe, entries, events, health, log
+from api.routing import Route
+
+ROUTES: Sequence[Route] = (
+    *events.ROUTES,
+    *entries.ROUTES,
+    *cases.ROUTES,
+    *describe.ROUTES,
+    *log.ROUTES,
+    *health.ROUTES,
+)

@@ -1,0 +1,105 @@
+"""`/v1/entries/{position}`: an entry's bytes, its receipt, its sealed fields."""
+
+from typing import Final
+
+from aiohttp import web
+
+from api.door import CREDENTIAL, LEDGER
+from api.parameters import ACTOR, PURPOSE, Query, actor_of, path_number, purpose_of
+from api.replies import bytes_reply, json_reply, text_reply
+from api.routing import Parameter, Reply, Route
+from api.schemas import ref
+from ledger.access import Operation
+from ledger.errors import FieldError, PurposeRequired
+
+POSITION: Final = Parameter(
+    "position",
+    "path",
+    "Position of the entry in the log, from 0",
+    {"type": "integer", "minimum": 0},
+    required=True,
+)
+
+
+async def entry(request: web.Request) -> web.StreamResponse:
+    """The canonical bytes that were hashed."""
+    Query(request).check()
+    raw = await request.app[LEDGER].entry(request[CREDENTIAL], path_number(request, "position"))
+    return bytes_reply(raw, "application/json")
+
+
+async def receipt(request: web.Request) -> web.StreamResponse:
+    """The entry's tlog-proof."""
+    Query(request).check()
+    text = await request.app[LEDGER].receipt(request[CREDENTIAL], path_number(request, "position"))
+    return text_reply(text)
+
+
+async def sealed(request: web.Request) -> web.StreamResponse:
+    """The sealed fields that the caller may open."""
+    Query(request).check()
+    position = path_number(request, "position")
+    actor, purpose = actor_of(request), purpose_of(request)
+    if purpose is None:
+        raise PurposeRequired(
+            f"Name what the fields are opened for: {PURPOSE}: <code>.",
+            [FieldError(PURPOSE, "is required")],
+        )
+    fields = await request.app[LEDGER].sealed(request[CREDENTIAL], position, actor, purpose)
+    return json_reply({"position": position, "fields": dict(fields)})
+
+
+ACTOR_PARAMETER: Final = Parameter(
+    ACTOR,
+    "header",
+    "Staff reference of the person reading. Required unless the token is marked machine.",
+    ref("Uuid"),
+)
+PURPOSE_PARAMETER: Final = Parameter(
+    PURPOSE, "header", "Case purpose of the reading, such as review or rights-request", ref("Code")
+)
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/entries/{position}",
+        entry,
+        "Read an entry: the exact bytes that were hashed",
+        operation=Operation.READ_ENTRIES,
+        parameters=(POSITION,),
+        replies={200: Reply("The entry", schema=ref("Entry"))},
+        problems=("invalid-request", "not-found", "expired"),
+    ),
+    Route(
+        "GET",
+        "/v1/entries/{position}/receipt",
+        receipt,
+        "Read an entry's receipt",
+        operation=Operation.READ_ENTRIES,
+        parameters=(POSITION,),
+        replies={200: Reply("A tlog-proof (c2sp.org/tlog-proof@v1)", "text/plain; charset=utf-8")},
+        problems=("invalid-request", "not-found", "expired"),
+    ),
+    Route(
+        "GET",
+        "/v1/entries/{position}/sealed",
+        sealed,
+        "Open an entry's sealed fields; the reading is recorded first",
+        operation=Operation.OPEN_SEALED,
+        parameters=(POSITION, ACTOR_PARAMETER, PURPOSE_PARAMETER),
+        replies={200: Reply("The fields that the caller may open", schema=ref("Sealed"))},
+        problems=(
+            "invalid-request",
+            "invalid-event",
+            "actor-required",
+            "purpose-required",
+            "out-of-scope",
+            "not-found",
+            "expired",
+            "busy",
+            "writer-lost",
+            "vault-unavailable",
+            "erasure-pending",
+        ),
+    ),
+)

@@ -1,0 +1,230 @@
+"""Components of the OpenAPI document: JSON Schemas (2020-12) of what goes in and what comes out.
+
+The data of each type of event is described by the catalogue's own schema, so that the document
+cannot say anything else than what is held against an event.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from api.body import BATCH_EVENTS
+from api.problems import URN
+from ledger.catalogue import EventType
+from ledger_verifier.formats.entry import REGIMES
+
+UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+CODE_PATTERN: Final = "^[a-z0-9-]{2,40}$"
+HUB_PATTERN: Final = "^(E[0-9]{8}|central)$"
+INSTANT_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+HEX_PATTERN: Final = "^[0-9a-f]{64}$"
+_INTEGER: Final = {"type": "integer", "minimum": 0}
+#: An attribute that a header carried arrives as a decimal string.
+_CE_INTEGER: Final = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+$"}]}
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: Mapping[str, Any], optional: Iterable[str] = (), **more: Any) -> Schema:
+    left_out = set(optional)
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in left_out],
+        **more,
+    }
+
+
+def _array(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def _text(pattern: str, description: str | None = None) -> Schema:
+    schema: Schema = {"type": "string", "pattern": pattern}
+    return schema if description is None else {**schema, "description": description}
+
+
+def data_component(event_type: EventType) -> str:
+    """The name of the component that describes the data of a type."""
+    return f"{event_type.type}.v{event_type.schema}"
+
+
+def components(event_types: Iterable[EventType]) -> dict[str, Schema]:
+    """Every component, by name."""
+    known = list(event_types)
+    return {
+        "Uuid": _text(UUID_PATTERN, "A lower-case UUID of version 4 or 7"),
+        "Code": _text(CODE_PATTERN),
+        "Hub": _text(HUB_PATTERN, "The ONS code of a borough, or central"),
+        "Instant": _text(INSTANT_PATTERN, "UTC, in milliseconds"),
+        "Hash": _text(HEX_PATTERN, "SHA-256 in lower-case hexadecimal"),
+        **_submitted(known),
+        **_recorded(),
+        **_read(),
+        "Problem": _problem(),
+    }
+
+
+def _submitted(known: list[EventType]) -> dict[str, Schema]:
+    return {
+        "CloudEvent": _cloud_event(known),
+        "CloudEventBatch": _array(ref("CloudEvent"), maxItems=BATCH_EVENTS),
+        **{data_component(item): item.json_schema for item in known},
+        "EventTypes": _object({"types": _array(_event_type())}),
+    }
+
+
+def _cloud_event(known: list[EventType]) -> Schema:
+    subject = f"^[a-z]+/{UUID_PATTERN[1:]}"
+    required = {
+        "specversion": {"const": "1.0"},
+        "id": {**ref("Uuid"), "description": "Given by the sender; a retry sends it again"},
+        "source": {**ref("Code"), "description": "The sending system, as the token has it"},
+        "type": {"enum": [item.type for item in known]},
+        "subject": _text(subject, "Kind and id of the stream: case/<uuid>"),
+        "time": {
+            "type": "string",
+            "format": "date-time",
+            "description": "When it happened, with an offset",
+        },
+        "regime": {"enum": sorted(REGIMES)},
+        "data": {"type": "object"},
+    }
+    optional = {
+        "hub": {**ref("Hub"), "description": "Default: the token's, where it has but one"},
+        "organisation": {**ref("Code"), "description": "Default: the token's"},
+        "actor": {
+            **ref("Uuid"),
+            "description": (
+                "Staff reference of who acted. Required, save for types that recipients submit."
+            ),
+        },
+        "expectedversion": {
+            **_CE_INTEGER,
+            "description": "The stream's version before this event; 0: it must not exist",
+        },
+        "schemaversion": {**_CE_INTEGER, "description": "Default: the newest"},
+        "datacontenttype": {"type": "string", "description": "application/json"},
+    }
+    by_type = [
+        {
+            "if": {"properties": {"type": {"const": item.type}}},
+            "then": {"properties": {"data": ref(data_component(item))}},
+        }
+        for item in known
+    ]
+    return _object(
+        {**required, **optional}, optional=optional, additionalProperties=False, allOf=by_type
+    )
+
+
+def _event_type() -> Schema:
+    return _object(
+        {
+            "type": {"type": "string"},
+            "schema": {"type": "integer", "minimum": 1},
+            "family": {"type": "string"},
+            "description": {"type": "string"},
+            "duty": {"type": "string"},
+            "json_schema": {"type": "object"},
+            "fields": {
+                "type": "object",
+                "additionalProperties": {"enum": ["open", "coded", "personal", "attribution"]},
+            },
+            "service_added": _array({"type": "string"}),
+            "example": ref("CloudEvent"),
+        }
+    )
+
+
+def _recorded() -> dict[str, Schema]:
+    return {
+        "Recorded": _object(
+            {
+                "position": _INTEGER,
+                "leaf_hash": ref("Hash"),
+                "stream": _object(
+                    {
+                        "kind": {"type": "string"},
+                        "id": ref("Uuid"),
+                        "version": {"type": "integer", "minimum": 1},
+                    }
+                ),
+                "recorded_at": ref("Instant"),
+                "receipt": {"type": "string", "description": "A tlog-proof"},
+                "findings": {
+                    "type": ["array", "null"],
+                    "items": {"type": "object"},
+                    "description": "What the sender can still put right; null: not yet judged",
+                },
+            }
+        ),
+        "RecordReply": {
+            "anyOf": [
+                ref("Recorded"),
+                _object({"items": _array(ref("Recorded"))}, description="For a batch"),
+            ]
+        },
+    }
+
+
+def _read() -> dict[str, Schema]:
+    entry = _object({"format": {"const": "hub-ledger/entry@v1"}}, description="docs/formats.md")
+    return {
+        "Entry": entry,
+        "Feed": _object(
+            {
+                "items": _array(_object({"position": _INTEGER, "entry": ref("Entry")})),
+                "next_after": {"type": "integer", "minimum": -1},
+                "tree_size": _INTEGER,
+            }
+        ),
+        "Sealed": _object({"position": _INTEGER, "fields": {"type": "object"}}),
+        "Case": {"type": "object", "description": "The state of a case, from its open entries"},
+        "CaseList": _object(
+            {
+                "items": _array({"type": "object"}),
+                "next_after": {"type": ["string", "null"]},
+            }
+        ),
+        "Readiness": _object(
+            {
+                "ready": {"type": "boolean"},
+                "tree_size": _INTEGER,
+                "published_size": _INTEGER,
+            },
+            optional=("tree_size", "published_size"),
+        ),
+    }
+
+
+def _problem() -> Schema:
+    return _object(
+        {
+            "type": _text(f"^{URN}[a-z-]+$", "Stable: docs/problems.md"),
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": _array(
+                _object(
+                    {
+                        "pointer": {
+                            "type": "string",
+                            "description": (
+                                "JSON pointer into the body (in a batch after the event's index), "
+                                "?name for a query parameter, or a header's name"
+                            ),
+                        },
+                        "detail": {"type": "string"},
+                    }
+                )
+            ),
+            "errors_omitted": _INTEGER,
+        },
+        optional=("errors", "errors_omitted"),
+        description="RFC 9457",
+    )

@@ -1,0 +1,168 @@
+"""Who takes part in the simulated year: invented staff, systems and agreements."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+from demo import figures
+from demo.acts import Act, at_work, make_reference
+
+COUNCIL: Final = "lewisham-council"
+POLICE: Final = "met-police"
+PROVIDER: Final = "fictional-youth-trust"
+"""The one provider of support, which does not exist."""
+
+_STAFF_A_DESK: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A team as its system names it: hub, source, organisation, regime and staff references."""
+
+    hub: str
+    source: str
+    organisation: str
+    regime: str
+    staff: tuple[str, ...]
+
+    def act(
+        self,
+        at: datetime,
+        type_name: str,
+        subject: str,
+        data: dict[str, Any],
+        actor: str,
+    ) -> Act:
+        """An act of this team."""
+        return Act(
+            at,
+            type_name,
+            subject,
+            self.hub,
+            self.source,
+            self.organisation,
+            actor,
+            self.regime,
+            data,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The teams, and the references that their acts rest on."""
+
+    council: Desk
+    police: Desk
+    alpha: Desk
+    lewisham_dpia: str
+    alpha_dpia: str
+    grant: str
+    sharing_agreement: str
+
+    def recipient(self, organisation: str, rng: Random) -> Desk:
+        """The system of an organisation that received data, and who used it there."""
+        return Desk(
+            figures.LEWISHAM,
+            f"{organisation}-records",
+            organisation,
+            "uk_gdpr",
+            (make_reference(rng),),
+        )
+
+
+def make_world(rng: Random) -> World:
+    """Invent the teams and references; the same for the same state of `rng`."""
+    return World(
+        council=_desk(rng, figures.LEWISHAM, "lewisham-cases", COUNCIL, "uk_gdpr"),
+        police=_desk(rng, figures.LEWISHAM, "concern-hub", POLICE, "dpa_part3"),
+        alpha=_desk(rng, figures.CENTRAL, "alpha-referrals", POLICE, "dpa_part3"),
+        lewisham_dpia=make_reference(rng),
+        alpha_dpia=make_reference(rng),
+        grant=make_reference(rng),
+        sharing_agreement=make_reference(rng),
+    )
+
+
+def _desk(rng: Random, hub: str, source: str, organisation: str, regime: str) -> Desk:
+    staff = tuple(make_reference(rng) for _ in range(_STAFF_A_DESK))
+    return Desk(hub, source, organisation, regime, staff)
+
+
+def governance(rng: Random, world: World) -> list[Act]:
+    """What was put in place first: the agreements, then the two hubs."""
+    day = figures.YEAR_START - timedelta(days=14)
+    agreements = (
+        (
+            f"agreement/{world.sharing_agreement}",
+            _agreement(
+                "information-sharing-agreement",
+                ["police", "council", "school", "health", "voluntary-sector"],
+                [POLICE, COUNCIL, PROVIDER],
+                "ISA 2020/01 (fictional)",
+            ),
+        ),
+        (
+            f"agreement/{make_reference(rng)}",
+            _agreement(
+                "joint-controller-arrangement",
+                ["police", "council"],
+                [POLICE, COUNCIL],
+                "JCA 2020/01 (fictional)",
+            ),
+        ),
+    )
+    acts = [
+        world.council.act(
+            at_work(rng, day + timedelta(days=number)),
+            "agreement.registered",
+            subject,
+            data,
+            world.council.staff[0],
+        )
+        for number, (subject, data) in enumerate(agreements)
+    ]
+    hubs: tuple[tuple[Desk, str, str, list[str], list[str]], ...] = (
+        (world.police, "concern-hub", world.lewisham_dpia, [POLICE, COUNCIL], [PROVIDER]),
+        (world.alpha, "social-media-hub", world.alpha_dpia, [POLICE], []),
+    )
+    for desk, programme, dpia, controllers, partners in hubs:
+        data = _activation(programme, dpia, controllers, partners)
+        subject = f"hub/{make_reference(rng)}"
+        acts.append(desk.act(figures.YEAR_START, "hub.activated", subject, data, desk.staff[0]))
+    return acts
+
+
+def _agreement(
+    kind: str, categories: list[str], parties: list[str], reference: str
+) -> dict[str, Any]:
+    return {
+        "agreement_kind": kind,
+        "party_categories": categories,
+        "purposes": ["support", "safeguarding"],
+        "data_categories": ["identity", "contact", "education", "risk-assessment", "support-plan"],
+        "special_category_permitted": False,
+        "redaction_required": True,
+        "dpo_consulted": True,
+        "published": False,
+        "effective_from": figures.HUB_LIVE_ON.isoformat(),
+        "review_due": date(2021, 3, 31).isoformat(),
+        "parties": parties,
+        "document_reference": reference,
+    }
+
+
+def _activation(
+    programme: str, dpia: str, controllers: list[str], partners: list[str]
+) -> dict[str, Any]:
+    categories = {POLICE: "police", COUNCIL: "council", PROVIDER: "voluntary-sector"}
+    return {
+        "programme": programme,
+        "controller_categories": [categories[code] for code in controllers],
+        "partner_categories": [categories[code] for code in partners],
+        "effective_from": figures.HUB_LIVE_ON.isoformat(),
+        "dpia_ref": dpia,
+        "published": True,
+        "controllers": controllers,
+        "partners": partners,
+    }

@@ -1,0 +1,198 @@
+"""`Ledger`: the one door to a running ledger.
+
+Guarantees: everything the service does goes through here, with a credential; what `record` returns
+is durable. A ledger that cannot vouch for its log (guard, head, key store, clock) does not open.
+When its writer ends, `closed` resolves and every caller gets an error at once.
+"""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ledger import config
+from ledger.access import Credential
+from ledger.database import open_database
+from ledger.log.client import WriterClient
+from ledger.opening import Opener
+from ledger.projections.cases import CaseIndex
+from ledger.reading import Reader, Visible
+from ledger.receipts import ReceiptMaker
+from ledger.recording import Recorder
+from ledger.store import Store, open_store
+from ledger.submission import Recorded, Submission
+from ledger.tokens import TokenStore
+from ledger.vault.erasure import check_against_log
+from ledger.vault.keyring import KeyRing
+from ledger.vault.keystore import KeyStore
+from ledger.vault.wrapper import LocalKeyWrapper
+from ledger_verifier.formats.tiles import Tile
+
+
+class Ledger:
+    """A running ledger. Open one with `async with Ledger.open(directory)`."""
+
+    def __init__(
+        self,
+        directory: config.DataDirectory,
+        store: Store,
+        writer: WriterClient,
+        tokens: TokenStore,
+        keys: KeyStore,
+        cases: CaseIndex,
+    ) -> None:
+        self.origin = directory.origin
+        self._store, self._writer, self._tokens = store, writer, tokens
+        self._cases = cases
+        opener = Opener(directory.origin, store, keys)
+        receipts = ReceiptMaker(store)
+        self._recorder = Recorder(directory.origin, store, KeyRing(keys), opener, writer, receipts)
+        self._reader = Reader(store, opener, self._recorder, receipts, cases)
+        self._opener = opener
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, data: Path, *, accept_clock: bool = False) -> "AsyncIterator[Ledger]":
+        """Open the ledger of a data directory, starting its writer and projector.
+
+        Raises ConfigurationError or IntegrityAlarm when it must not be served.
+        """
+        directory = config.load(data)
+        async with contextlib.AsyncExitStack() as stack:
+            store = open_store(directory.database)
+            stack.callback(store.close)
+            keys = KeyStore(
+                open_database(directory.key_database), LocalKeyWrapper(directory.wrapping_key())
+            )
+            stack.callback(keys.close)
+            access = open_database(directory.access_database)
+            stack.callback(access.close)
+            read_models = open_database(directory.projections_database)
+            stack.callback(read_models.close)
+            cases = CaseIndex(read_models)
+            await asyncio.to_thread(cases.create)
+            writer = await WriterClient.start(data, accept_clock=accept_clock)
+            stack.push_async_callback(writer.stop)
+            head = await asyncio.to_thread(store.head)
+            assert head is not None
+            await asyncio.to_thread(check_against_log, keys, head.size)
+            ledger = cls(directory, store, writer, TokenStore(access), keys, cases)
+            # An erasure that was recorded before a crash is carried out before anything is served.
+            await asyncio.to_thread(ledger._opener.apply_erasures)
+            stack.enter_context(_projector(data))
+            yield ledger
+
+    @property
+    def closed(self) -> "asyncio.Future[str]":
+        """Resolves, with its last words, when the writer has ended."""
+        return self._writer.closed
+
+    @property
+    def writer_pid(self) -> int:
+        """Process id of the writer, for supervision."""
+        return self._writer.pid
+
+    @property
+    def waiting_events(self) -> int:
+        """Events that were handed to the writer and not answered yet."""
+        return self._writer.waiting_events
+
+    async def authenticate(self, token: str) -> Credential | None:
+        """The credential of a token, or None."""
+        remembered = self._tokens.find_remembered(token)
+        if remembered is not None:
+            return remembered
+        return await asyncio.to_thread(self._tokens.find, token)
+
+    async def record(
+        self, credential: Credential, submissions: Sequence[Submission]
+    ) -> list[Recorded]:
+        """Record events, all or none; one result for each, in order."""
+        return await self._recorder.record(credential, submissions)
+
+    async def entry(self, credential: Credential, position: int) -> bytes:
+        """The exact bytes of an entry."""
+        return await self._reader.entry(credential, position)
+
+    async def receipt(self, credential: Credential, position: int) -> str:
+        """A C2SP tlog-proof of an entry."""
+        return await self._reader.receipt(credential, position)
+
+    async def feed(
+        self,
+        credential: Credential,
+        after: int = -1,
+        limit: int = 100,
+        types: frozenset[str] | None = None,
+        hub: str | None = None,
+    ) -> tuple[list[Visible], int, int]:
+        """Entries after a position, where to go on from, and the size of the log."""
+        return await self._reader.feed(credential, after, limit, types, hub)
+
+    async def case(
+        self, credential: Credential, case_id: str, actor: str | None, at: int | None
+    ) -> dict[str, Any]:
+        """The state of a case, now or at a tree size."""
+        return await self._reader.case(credential, case_id, actor, at)
+
+    async def cases(
+        self, credential: Credential, after: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of cases, and the next cursor."""
+        return await self._reader.cases(credential, after, limit)
+
+    async def case_bundle(
+        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+    ) -> bytes:
+        """The evidence bundle of a case."""
+        return await self._reader.case_bundle(credential, case_id, actor, purpose)
+
+    async def sealed(
+        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+    ) -> dict[str, Any]:
+        """The sealed fields of an entry that the caller may open."""
+        return await self._reader.sealed(credential, position, actor, purpose)
+
+    async def checkpoint(self) -> bytes:
+        """The newest published checkpoint."""
+        return await self._reader.checkpoint()
+
+    async def tile(self, tile: Tile) -> bytes:
+        """A hash tile."""
+        return await self._reader.tile(tile)
+
+    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
+        """An entry bundle."""
+        return await self._reader.entry_bundle(credential, tile)
+
+    async def status(self) -> dict[str, Any]:
+        """Whether the ledger can record, and how far each part of it has come."""
+        head = await asyncio.to_thread(self._store.head)
+        published = await asyncio.to_thread(self._store.newest_publication)
+        return {
+            "ready": head is not None and not self.closed.done(),
+            "tree_size": 0 if head is None else head.size,
+            "published_size": 0 if published is None else published[0],
+            "projected_size": await asyncio.to_thread(self._cases.size),
+        }
+
+
+@contextlib.contextmanager
+def _projector(data: Path) -> Iterator[None]:
+    """The projector process, for as long as the ledger is open."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ledger.projections.runner", str(data)], stdin=subprocess.PIPE
+    )
+    try:
+        yield
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

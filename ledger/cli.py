@@ -1,0 +1,207 @@
+"""`hub-ledger`: commands for whoever runs a ledger. `serve` is added by `api.cli`.
+
+Guarantees: a command that fails says what to do and exits non-zero; secrets are printed only where
+the command exists to print them (a new token, once, alone on the last line).
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger import config
+from ledger.access import Role
+from ledger.database import open_database
+from ledger.errors import LedgerError
+from ledger.exports.bundles import write_log_bundle
+from ledger.initialise import initialise
+from ledger.store import open_store
+from ledger.tokens import TokenStore
+
+_data = click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The ledger's data directory.",
+)
+
+
+def explained(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Show a LedgerError as a message and exit code, without a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except LedgerError as error:
+            raise click.ClickException(error.detail) from None
+
+    return wrapper
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hub-ledger")
+def cli() -> None:
+    """The audit and transparency ledger of a multi-agency hub."""
+
+
+@cli.command()
+@_data
+@click.option("--origin", default=config.DEFAULT_ORIGIN, show_default=True, help="The log's name.")
+@click.option("--database", help="postgresql:// URL of the event store (default: SQLite here).")
+@click.option("--key-database", help="postgresql:// URL of the key store: another database.")
+@click.option("--publish-seconds", default=config.DEFAULT_PUBLISH_SECONDS, show_default=True)
+@explained
+def init(
+    data: Path,
+    origin: str,
+    database: str | None,
+    key_database: str | None,
+    publish_seconds: float,
+) -> None:
+    """Create a ledger: log, keys and configuration, readable by their owner alone."""
+    directory = initialise(
+        data,
+        origin=origin,
+        database=database,
+        key_database=key_database,
+        publish_seconds=publish_seconds,
+    )
+    click.echo(f"Created the ledger {directory.origin} in {data}.")
+    click.echo(f"Back up {directory.keys_path} apart from the rest, and keep it secret.")
+
+
+@cli.command()
+@_data
+@explained
+def policy(data: Path) -> None:
+    """Print the trust policy (C2SP tlog-policy) that verifiers of this log need.
+
+    Give it to auditors by another road than the log itself.
+    """
+    click.echo(config.load(data).policy().encode().decode(), nl=False)
+
+
+@cli.command()
+@_data
+@click.option("--to", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@explained
+def bundle(data: Path, to: Path) -> None:
+    """Write the whole log, as last published, to one file that verifies offline."""
+    if to.exists():
+        raise click.ClickException(f"{to} exists already.")
+    store = open_store(config.load(data).database)
+    try:
+        size = write_log_bundle(store, to)
+    finally:
+        store.close()
+    click.echo(f"Wrote {size} entries to {to}.")
+
+
+@cli.command()
+@_data
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A policy file other than the data directory's own.",
+)
+@explained
+def fsck(data: Path, as_json: bool, policy_file: Path | None) -> None:
+    """Check the whole ledger in its database, with the verifier's own engine.
+
+    Exit codes are the verifier's: 0 verified, 1 failed, 3 unwitnessed, 4 unverifiable.
+    """
+    from ledger.fsck import check, show  # the verifier's engine is loaded only here
+
+    report = check(config.load(data), policy_file)
+    show(report, as_json_object=as_json, write=sys.stdout.buffer.write)
+    sys.exit(report.verdict.exit_code)
+
+
+@cli.group()
+def token() -> None:
+    """Create, list and revoke API tokens."""
+
+
+def _tokens(data: Path) -> TokenStore:
+    return TokenStore(open_database(config.load(data).access_database))
+
+
+@token.command("create")
+@_data
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+@click.option("--all", "everything", is_flag=True, help="Every organisation, hub and source.")
+@click.option("--organisation", help="Organisation code the token is bound to.")
+@click.option("--hub", "hubs", multiple=True, help="ONS borough code, or central; repeatable.")
+@click.option("--source", "sources", multiple=True, help="Source system code; repeatable.")
+@click.option("--machine", is_flag=True, help="No person reads through it: no Actor header.")
+@click.option("--not-after", help="End of validity, YYYY-MM-DDTHH:MM:SS.mmmZ.")
+@click.option("--reference", help="The inspection or case reference it is given out under.")
+@explained
+def create_token(
+    data: Path,
+    role: str,
+    everything: bool,
+    organisation: str | None,
+    hubs: tuple[str, ...],
+    sources: tuple[str, ...],
+    machine: bool,
+    not_after: str | None,
+    reference: str | None,
+) -> None:
+    """Create a token and print it, alone, on the last line. It is not shown again."""
+    text, credential = _tokens(data).create(
+        Role(role),
+        all=everything,
+        organisation=organisation,
+        hubs=frozenset(hubs),
+        sources=frozenset(sources),
+        machine=machine,
+        not_after=not_after,
+        reference=reference,
+    )
+    click.echo(f"Token {credential.public_id} for the role {role}:")
+    click.echo(text)
+
+
+@token.command("list")
+@_data
+@explained
+def list_tokens(data: Path) -> None:
+    """List tokens by their public id. Secrets are not kept and cannot be shown."""
+    for record in _tokens(data).list():
+        credential = record.credential
+        bounds = (
+            "all"
+            if credential.all
+            else (
+                f"{credential.organisation} {','.join(sorted(credential.hubs))} "
+                f"{','.join(sorted(credential.sources))}"
+            )
+        )
+        if record.revoked_at is not None:
+            state = f"revoked {record.revoked_at}"
+        else:
+            state = f"until {credential.not_after}" if credential.not_after else "in force"
+        parts = [credential.public_id, credential.role.value, bounds, record.created_at, state]
+        if credential.machine:
+            parts.append("machine")
+        if record.reference is not None:
+            parts.append(record.reference)
+        click.echo("  ".join(parts))
+
+
+@token.command("revoke")
+@_data
+@click.argument("public_id")
+@explained
+def revoke_token(data: Path, public_id: str) -> None:
+    """Revoke a token. It stops working within five seconds."""
+    if not _tokens(data).revoke(public_id):
+        raise click.ClickException("There is no such token, or it is revoked already.")
+    click.echo("Revoked.")

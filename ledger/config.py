@@ -1,0 +1,230 @@
+"""The data directory: where a ledger keeps its configuration, keys, guard and embedded stores.
+
+Guarantees: everything in it is readable by its owner alone; `create` never touches a directory
+that holds a ledger already; what is read back is checked before use.
+
+    ledger.toml      origin, databases, intervals
+    lock             held exclusively by the serving process
+    ledger.sqlite    the event store, unless `database` is a PostgreSQL URL
+    projections.sqlite  read models of the embedded store; may be deleted at any time
+    access.sqlite    tokens, as digests, unless `database` is a PostgreSQL URL
+    keys/            signing keys, wrapping key, guard, and the embedded key store
+    policy           the trust policy this ledger asks its verifiers to hold it to
+"""
+
+import fcntl
+import os
+import re
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.database import is_postgres_url
+from ledger.errors import ConfigurationError
+from ledger_verifier.formats.checkpoint import MLDSA44Cosigner
+from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.note import Ed25519Signer
+from ledger_verifier.formats.policy import Policy, PolicyLog
+
+DEFAULT_ORIGIN: Final = "hub-ledger.example/log"
+#: Seconds between publications while entries arrive. Every issued checkpoint is covered by a
+#: published one within 60 s; a verifier relies on that figure.
+DEFAULT_PUBLISH_SECONDS: Final = 1.0
+MAX_PUBLISH_SECONDS: Final = 30.0
+
+_ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.:/_-]{0,198}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeys:
+    """The log's two keys: Ed25519 signs every checkpoint, ML-DSA-44 published ones as well."""
+
+    ed25519: Ed25519Signer
+    mldsa44: MLDSA44Cosigner
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """A ledger's data directory and what its configuration file says."""
+
+    path: Path
+    origin: str
+    database: str
+    key_database: str
+    publish_seconds: float
+
+    @property
+    def keys_path(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def guard_path(self) -> Path:
+        return self.keys_path / "guard"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the event store is the SQLite file of this directory."""
+        return not is_postgres_url(self.database)
+
+    @property
+    def access_database(self) -> str:
+        """Where tokens are kept: beside the log, shared by its replicas."""
+        return str(self.path / "access.sqlite") if self.embedded else self.database
+
+    @property
+    def projections_database(self) -> str:
+        """Where read models are kept."""
+        return str(self.path / "projections.sqlite") if self.embedded else self.database
+
+    def signing_keys(self) -> SigningKeys:
+        """Load the signing keys; raises ConfigurationError when they are missing or malformed."""
+        try:
+            return SigningKeys(
+                Ed25519Signer.parse((self.keys_path / "log-ed25519.key").read_text().strip()),
+                MLDSA44Cosigner.parse((self.keys_path / "log-mldsa44.key").read_text().strip()),
+            )
+        except (OSError, FormatError) as error:
+            raise ConfigurationError(f"The signing keys cannot be read: {error}") from error
+
+    def wrapping_key(self) -> bytes:
+        """The 256-bit key that wraps the vault's keys; raises ConfigurationError."""
+        try:
+            key = bytes.fromhex((self.keys_path / "wrapping.key").read_text().strip())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError("The wrapping key cannot be read.") from error
+        if len(key) != 32:
+            raise ConfigurationError("The wrapping key does not have 256 bits.")
+        return key
+
+    def policy(self) -> Policy:
+        """The trust policy of this directory; raises ConfigurationError."""
+        try:
+            return Policy.parse((self.path / "policy").read_bytes())
+        except (OSError, FormatError) as error:
+            raise ConfigurationError(f"The policy file cannot be used: {error}") from error
+
+
+def make_owner_only(path: Path) -> None:
+    """Create a directory (and missing parents) that its owner alone may enter."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Create a file readable by its owner alone, durably; raises FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(directory: DataDirectory, wait: float) -> Iterator[None]:
+    """Hold the data directory's lock, as whoever writes to its log must. Raises ConfigurationError
+    when another process still holds it after `wait` seconds."""
+    descriptor = os.open(directory.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + wait
+    try:
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"Another process is serving {directory.path}. Stop it first."
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def create(
+    path: Path,
+    *,
+    origin: str = DEFAULT_ORIGIN,
+    database: str | None = None,
+    key_database: str | None = None,
+    publish_seconds: float = DEFAULT_PUBLISH_SECONDS,
+) -> DataDirectory:
+    """Lay out a new data directory with fresh keys; raises ConfigurationError when one is there,
+    or when the origin or interval cannot be used."""
+    if _ORIGIN.fullmatch(origin) is None:
+        raise ConfigurationError(
+            "An origin is a schema-less URL in lower case, such as ledger.example.org/concern-hub."
+        )
+    if not 0.05 <= publish_seconds <= MAX_PUBLISH_SECONDS:
+        raise ConfigurationError(f"The publication interval is 0.05 to {MAX_PUBLISH_SECONDS} s.")
+    if (path / "ledger.toml").exists() or (path / "keys").exists():
+        raise ConfigurationError(
+            f"{path} holds a ledger already. A log is created once; to start another, choose "
+            "another directory."
+        )
+    make_owner_only(path)
+    make_owner_only(path / "keys")
+    ed25519, mldsa44 = Ed25519Signer.generate(origin), MLDSA44Cosigner.generate(origin)
+    write_private(path / "keys" / "log-ed25519.key", ed25519.private_text.encode() + b"\n")
+    write_private(path / "keys" / "log-mldsa44.key", mldsa44.private_text.encode() + b"\n")
+    write_private(path / "keys" / "wrapping.key", os.urandom(32).hex().encode() + b"\n")
+    policy = Policy(logs=(PolicyLog(ed25519.key), PolicyLog(mldsa44.key)))
+    write_private(path / "policy", policy.encode())
+    lines = [
+        f'origin = "{origin}"',
+        f'database = "{_toml(database or "")}"',
+        f'key_database = "{_toml(key_database or "")}"',
+        f"publish_seconds = {publish_seconds}",
+    ]
+    write_private(path / "ledger.toml", ("\n".join(lines) + "\n").encode())
+    return load(path)
+
+
+def _toml(text: str) -> str:
+    if any(character in text for character in '"\\') or not text.isprintable():
+        raise ConfigurationError("A database URL may not hold quotation marks or backslashes.")
+    return text
+
+
+def load(path: Path) -> DataDirectory:
+    """Read a data directory's configuration; raises ConfigurationError saying what to do."""
+    try:
+        values = tomllib.loads((path / "ledger.toml").read_text())
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"There is no ledger in {path}. Create one with: hub-ledger init --data {path}"
+        ) from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path / 'ledger.toml'} cannot be read.") from error
+    try:
+        return DataDirectory(
+            path=path,
+            origin=str(values["origin"]),
+            database=str(values["database"]) or str(path / "ledger.sqlite"),
+            key_database=str(values["key_database"]) or str(path / "keys" / "keys.sqlite"),
+            publish_seconds=float(values["publish_seconds"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{path / 'ledger.toml'} lacks or garbles a setting.") from error

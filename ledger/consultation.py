@@ -1,0 +1,81 @@
+"""Consultations: every reading of one case is itself recorded, before a byte of it is returned.
+
+Guarantees: `record.consulted` is committed in the stream `access/U` of the stream `kind/U` that was
+read; if it cannot be recorded, nothing is read. Follows DPA 2018 s.62(1)(c) and (2).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args
+from uuid import uuid4
+
+from ledger.access import Credential
+from ledger.catalogue import CATALOGUE
+from ledger.catalogue.access import CasePurpose
+from ledger.errors import ActorRequired, FieldError, PurposeRequired
+from ledger.intake import Draft, split
+from ledger.log.clock import instant
+from ledger.submission import Submission
+from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef, is_uuid
+
+CONSULTED: Final = "record.consulted"
+CASE_PURPOSES: Final = frozenset(get_args(CasePurpose))
+
+
+def check_actor(credential: Credential, actor: str | None) -> None:
+    """Raise ActorRequired unless a person is named, or the credential is a machine's."""
+    if actor is None and credential.machine:
+        return
+    if not is_uuid(actor):
+        raise ActorRequired(
+            "Name the person who is reading in the header Actor, as a random staff reference "
+            "(a lower-case UUID of version 4 or 7).",
+            [FieldError("Actor", "is required")],
+        )
+
+
+def check_purpose(purpose: str | None) -> str:
+    """The purpose of use; raises PurposeRequired when it is absent or not a case purpose."""
+    if purpose is None or purpose not in CASE_PURPOSES:
+        allowed = ", ".join(sorted(CASE_PURPOSES))
+        raise PurposeRequired(
+            f"Say what sealed fields are opened for in the header Purpose-Of-Use: {allowed}.",
+            [FieldError("Purpose-Of-Use", "is not one of the case purposes")],
+        )
+    return purpose
+
+
+def consultation(
+    credential: Credential,
+    read: Mapping[str, Any],
+    *,
+    actor: str | None,
+    channel: str,
+    purpose: str | None,
+    fields_opened: Sequence[str] = (),
+    count: int = 1,
+) -> Draft:
+    """The entry that says who read a stream. `read` is a decoded entry of it; `count` how many
+    records the reading returned."""
+    submission = Submission(
+        id=str(uuid4()),
+        source=SERVICE_CODE,
+        type=CONSULTED,
+        schema=None,
+        stream=StreamRef("access", read["stream"]["id"]),
+        time=instant(time.time()),
+        hub=read["hub"],
+        organisation=credential.organisation or SERVICE_CODE,
+        actor=actor,
+        regime=read["regime"],
+        expected_version=None,
+        data={
+            "case_purpose": purpose,
+            "result_count_band": "1" if count <= 1 else "2-19" if count < 20 else "20-or-more",
+            "access_channel": channel,
+            "fields_opened": sorted(set(fields_opened)),
+        },
+    )
+    event_type = CATALOGUE.get(CONSULTED, None)
+    assert event_type is not None
+    return split(credential, submission, event_type)

@@ -1,0 +1,155 @@
+"""A small DB-API adapter for the side stores (keys, tokens), on SQLite or PostgreSQL.
+
+Guarantees: a transaction that returned has been committed durably (SQLite: WAL with
+synchronous=FULL and secure_delete; PostgreSQL: the server's synchronous commit); one that raised
+has been rolled back. The log itself does not use this module: see `ledger.store`.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import psycopg
+import psycopg_pool
+
+#: Milliseconds a SQLite transaction waits for another process's transaction to end.
+BUSY_MS: Final = 10_000
+
+#: What a database raises when it, its file or its server cannot do what was asked.
+DATABASE_ERRORS: Final = (OSError, sqlite3.Error, psycopg.Error)
+
+
+def make_private_file(path: Path) -> None:
+    """Create an empty file that its owner alone may read, unless it exists. SQLite gives the files
+    it makes beside a database the database's own permissions."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def is_postgres_url(location: str) -> bool:
+    """Whether a database location is a PostgreSQL URL (anything else is a file path)."""
+    return location.startswith(("postgresql://", "postgres://"))
+
+
+class Cursor(Protocol):
+    """What a transaction offers: SQL with `?` placeholders on either database."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None: ...
+
+    def fetchone(self) -> tuple[Any, ...] | None: ...
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
+class Database(Protocol):
+    """A transactional SQL database."""
+
+    dialect: str
+    blob: str
+
+    def transaction(self) -> Any:
+        """Context manager yielding a Cursor; commits at the end, rolls back on an exception."""
+
+    def close(self) -> None: ...
+
+
+class _SqliteCursor:
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql, params)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._cursor.fetchone()
+        return row
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._cursor.fetchall()
+
+
+class SqliteDatabase:
+    """One file, one connection, one transaction at a time in this process."""
+
+    dialect = "sqlite"
+    blob = "BLOB"
+
+    def __init__(self, path: Path) -> None:
+        make_private_file(path)
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
+        )
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        with self._lock:
+            cursor = self._connection.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield _SqliteCursor(cursor)
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            else:
+                cursor.execute("COMMIT")
+            finally:
+                cursor.close()
+
+    def truncate_log(self) -> None:
+        """Empty the write-ahead log, which otherwise still holds what was deleted."""
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+class _PostgresCursor:
+    def __init__(self, cursor: "psycopg.Cursor[tuple[Any, ...]]") -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        # The SQL is this package's own constant text, never a caller's.
+        self._cursor.execute(sql.replace("?", "%s").encode(), params)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._cursor.fetchall()
+
+
+class PostgresDatabase:
+    """A pool of connections to one PostgreSQL database."""
+
+    dialect = "postgresql"
+    blob = "BYTEA"
+
+    def __init__(self, url: str, size: int = 4) -> None:
+        self._pool = psycopg_pool.ConnectionPool(
+            url, min_size=1, max_size=size, open=True, timeout=10.0, name="hub-ledger-side"
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        with self._pool.connection() as connection, connection.cursor() as cursor:
+            yield _PostgresCursor(cursor)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def open_database(location: str | Path) -> SqliteDatabase | PostgresDatabase:
+    """Open the database at a path or `postgresql://` URL; raises the driver's error if it cannot
+    be reached."""
+    text = str(location)
+    if is_postgres_url(text):
+        return PostgresDatabase(text)
+    return SqliteDatabase(Path(text))

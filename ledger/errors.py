@@ -1,0 +1,152 @@
+"""Errors of the ledger: each says what is wrong and what the caller can do, and holds no value
+that was submitted.
+
+A `slug` is stable: clients switch on it, the HTTP layer turns it into a status and a problem type
+(docs/problems.md).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FieldError:
+    """One bad field: a JSON pointer or CloudEvents member name, and a reason without the value."""
+
+    pointer: str
+    reason: str
+
+
+class LedgerError(Exception):
+    """Base of all errors a caller may be shown."""
+
+    slug: ClassVar[str] = "internal-error"
+
+    def __init__(
+        self,
+        detail: str,
+        fields: Iterable[FieldError] = (),
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fields = tuple(fields)
+        self.extra = dict(extra or {})
+
+
+class Invalid(LedgerError):
+    """The submission is malformed; `fields` names every bad field."""
+
+    slug = "invalid-event"
+
+
+class MalformedJson(LedgerError):
+    """The body is not JSON as RFC 8259 and this service's limits have it."""
+
+    slug = "malformed-json"
+
+
+class TooLarge(LedgerError):
+    """The submission is over a documented limit."""
+
+    slug = "too-large"
+
+
+class Unauthenticated(LedgerError):
+    """No credential, or none that is known."""
+
+    slug = "unauthenticated"
+
+
+class Forbidden(LedgerError):
+    """The credential's role may not do this."""
+
+    slug = "forbidden"
+
+
+class OutOfScope(LedgerError):
+    """The credential is not bound to this organisation, hub or source."""
+
+    slug = "out-of-scope"
+
+
+class ReservedType(LedgerError):
+    """The type is recorded by the service alone."""
+
+    slug = "reserved-type"
+
+
+class ActorRequired(LedgerError):
+    """Reading one case names the person reading (header `Actor`)."""
+
+    slug = "actor-required"
+
+
+class PurposeRequired(LedgerError):
+    """Opening sealed fields names a purpose (header `Purpose-Of-Use`)."""
+
+    slug = "purpose-required"
+
+
+class NotFound(LedgerError):
+    """Unknown here, or not for this caller: the two are never told apart."""
+
+    slug = "not-found"
+
+    def __init__(self, detail: str = "There is no such thing, or it is not for you.") -> None:
+        super().__init__(detail)
+
+
+class Expired(LedgerError):
+    """The stream's retention has ended and its entries are gone."""
+
+    slug = "expired"
+
+
+class DuplicateConflict(LedgerError):
+    """This (source, id) is recorded already, with other content."""
+
+    slug = "duplicate-conflict"
+
+
+class VersionConflict(LedgerError):
+    """`expectedversion` is not the stream's version."""
+
+    slug = "version-conflict"
+
+
+class Busy(LedgerError):
+    """The queue is full; nothing was recorded; try again."""
+
+    slug = "busy"
+
+
+class WriterLost(LedgerError):
+    """The writer stopped before it said whether this was recorded; a retry finds out."""
+
+    slug = "writer-lost"
+
+
+class VaultUnavailable(LedgerError):
+    """Sealed data or keys cannot be read now; nothing was recorded or disclosed."""
+
+    slug = "vault-unavailable"
+
+
+class ErasurePending(LedgerError):
+    """The erasure is recorded and irrevocable, but its keys are not yet destroyed; retry."""
+
+    slug = "erasure-pending"
+
+
+class ConfigurationError(LedgerError):
+    """The data directory or its configuration cannot be used as it is."""
+
+    slug = "configuration"
+
+
+class IntegrityAlarm(LedgerError):
+    """What is stored contradicts itself, the guard or the signature: the service must not run."""
+
+    slug = "integrity-alarm"

@@ -1,0 +1,1 @@
+"""Exports: files that leave the ledger and stand on their own."""

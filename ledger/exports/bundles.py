@@ -1,0 +1,126 @@
+"""Log bundles and case bundles, in the format of docs/formats.md, "Bundles".
+
+Guarantees: the same content makes the same bytes. A log bundle holds every tile of one published
+checkpoint, at its tlog-tiles paths. A case bundle holds the entries of one stream with their
+proofs against one checkpoint, and the registrations without which they cannot be understood.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import orjson
+
+from ledger.errors import NotFound
+from ledger.receipts import ReceiptMaker
+from ledger.store.base import Store
+from ledger.store.records import StoredEntry
+from ledger_verifier.formats.bundle import write_bundle
+from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.note import Note
+from ledger_verifier.formats.tiles import Tile, bundles_of, encode_entries, encode_hashes, tiles_of
+from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED
+
+CASE_BUNDLE_FORMAT = "hub-ledger/case-bundle@v1"
+
+
+def read_hash_tile(store: Store, tile: Tile) -> bytes:
+    """A hash tile of a committed size; raises NotFound when it has fewer cells than asked for."""
+    assert tile.level is not None
+    start = tile.index * 256
+    hashes = store.cells(tile.level, start, start + tile.width)
+    if len(hashes) < tile.width:
+        raise NotFound
+    return encode_hashes(hashes)
+
+
+def read_entry_bundle(store: Store, tile: Tile) -> bytes:
+    """An entry bundle of a committed size; raises NotFound when it lacks entries."""
+    start = tile.index * 256
+    found = store.entries(start, tile.width)
+    if len(found) < tile.width or found[-1].position != start + tile.width - 1:
+        raise NotFound
+    return encode_entries([stored.raw for stored in found])
+
+
+def write_log_bundle(store: Store, path: Path) -> int:
+    """Write the whole log under its newest published checkpoint to a file; returns its size in
+    entries. Raises NotFound before the first publication."""
+    published = store.newest_publication()
+    if published is None:
+        raise NotFound
+    size, checkpoint = published
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        yield "checkpoint", checkpoint
+        for tile in tiles_of(size):
+            yield tile.path, read_hash_tile(store, tile)
+        for tile in bundles_of(size):
+            yield tile.path, read_entry_bundle(store, tile)
+
+    with path.open("xb") as file:
+        write_bundle(file, members())
+    return size
+
+
+def covering_checkpoint(store: Store, position: int) -> bytes:
+    """The newest published checkpoint if it covers a position, else the committed head's."""
+    published = store.newest_publication()
+    if published is not None and position < published[0]:
+        return published[1]
+    head = store.head()
+    if head is None or position >= head.size:
+        raise NotFound
+    return head.checkpoint
+
+
+def case_bundle(
+    store: Store,
+    stored: Sequence[StoredEntry],
+    disclosures: Mapping[int, Iterable[str]],
+) -> bytes:
+    """A case bundle of one stream's entries, with these disclosure texts by position."""
+    positions = [entry.position for entry in stored]
+    checkpoint = covering_checkpoint(store, positions[-1])
+    opened = Checkpoint.parse(Note.parse(checkpoint).text)
+    types = {entry.type for entry in stored}
+    registrations = _registrations(store, types)
+    included = sorted({e.position: e for e in [*registrations, *stored]}.items())
+    maker = ReceiptMaker(store)
+    manifest = {
+        "format": CASE_BUNDLE_FORMAT,
+        "origin": opened.origin,
+        "stream": stored[0].stream,
+        "tree_size": opened.size,
+        "positions": positions,
+        "registrations": [entry.position for entry in registrations],
+    }
+    members: list[tuple[str, bytes]] = [
+        ("manifest.json", orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)),
+        ("checkpoint", checkpoint),
+    ]
+    for position, entry in included:
+        proof = maker.proof(position, opened.size)
+        lines = b"".join(base64.b64encode(digest) + b"\n" for digest in proof)
+        members.append((f"entries/{position:012d}", entry.raw))
+        members.append((f"proofs/{position:012d}", lines))
+    for position, texts in disclosures.items():
+        lines = "".join(f"{text}\n" for text in texts).encode("ascii")
+        if lines:
+            members.append((f"disclosures/{position:012d}", lines))
+    file = io.BytesIO()
+    write_bundle(file, members)
+    return file.getvalue()
+
+
+def _registrations(store: Store, types: set[str]) -> list[StoredEntry]:
+    """`ledger.opened` and the registrations of these types."""
+    needed = store.entries(0, 1)
+    start = 0
+    while found := store.entries(start, 1000, [SCHEMA_REGISTERED]):
+        for entry in found:
+            if orjson.loads(entry.raw)["data"]["type"] in types:
+                needed.append(entry)
+        start = found[-1].position + 1
+    return needed

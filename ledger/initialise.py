@@ -1,0 +1,101 @@
+"""Creating a ledger: once, whole, and never over another.
+
+Guarantees: a new log opens with `ledger.opened` and the registration of every type in one
+transaction, so that a tree of size 1 is never seen; its guard and first publication exist before
+the directory is declared ready. A directory or database that holds a ledger is left untouched.
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+
+from ledger import config
+from ledger.database import Database, is_postgres_url, open_database
+from ledger.errors import ConfigurationError
+from ledger.log.clock import Clock, instant
+from ledger.log.genesis import opening
+from ledger.log.guard import Guard
+from ledger.log.messages import Committed
+from ledger.log.publisher import Publisher
+from ledger.log.sequencer import Sequencer
+from ledger.projections.cases import CaseIndex
+from ledger.store import open_store
+from ledger.tokens import TokenStore
+from ledger.vault.keystore import KeyStore
+from ledger.vault.wrapper import LocalKeyWrapper
+
+
+def initialise(
+    data: Path,
+    *,
+    origin: str = config.DEFAULT_ORIGIN,
+    database: str | None = None,
+    key_database: str | None = None,
+    publish_seconds: float = config.DEFAULT_PUBLISH_SECONDS,
+) -> config.DataDirectory:
+    """Create a ledger; raises ConfigurationError when one is there, or when its database cannot
+    be used."""
+    if database is not None:
+        _check_is_empty(database)
+    directory = config.create(
+        data,
+        origin=origin,
+        database=database,
+        key_database=key_database,
+        publish_seconds=publish_seconds,
+    )
+    _create_side_stores(directory)
+    keys = directory.signing_keys()
+    clock = Clock()
+    store = open_store(directory.database)
+    try:
+        store.create()
+        # A crash before this commit leaves a database without a head, which nothing will serve.
+        sequencer = Sequencer(store, keys.ed25519, directory.origin, clock, guard=None)
+        events = opening(directory.origin, keys, instant(clock.now()))
+        outcome = sequencer.append([events])[0]
+        if not isinstance(outcome, Committed):
+            raise ConfigurationError("The opening of the log was refused.")
+        Guard.create(directory.guard_path, outcome.checkpoint).close()
+        head = sequencer.check_start()
+        Publisher(store, keys, clock, publish_seconds).publish(head)
+    finally:
+        store.close()
+    return directory
+
+
+def _check_is_empty(database: str) -> None:
+    """Look before anything is laid out: a database that is unreachable, or holds a ledger."""
+    if not is_postgres_url(database):
+        raise ConfigurationError(
+            "--database takes a postgresql:// URL; without it the ledger is on SQLite."
+        )
+    try:
+        with closing(psycopg.connect(database, connect_timeout=10)) as connection:
+            row = connection.execute("SELECT to_regclass('head') IS NOT NULL").fetchone()
+    except psycopg.Error as error:
+        raise ConfigurationError(
+            "The database cannot be reached. Check the URL, and that it accepts connections."
+        ) from error
+    if row is not None and row[0]:
+        raise ConfigurationError("There is a ledger in this database already.")
+
+
+def _create_side_stores(directory: config.DataDirectory) -> None:
+    key_database = open_database(directory.key_database)
+    access, read_models = _open_both(directory)
+    try:
+        KeyStore(key_database, LocalKeyWrapper(directory.wrapping_key())).create()
+        TokenStore(access).create_table()
+        CaseIndex(read_models).create()
+    finally:
+        for database in (key_database, access, read_models):
+            database.close()
+
+
+def _open_both(directory: config.DataDirectory) -> tuple[Database, Database]:
+    return (
+        open_database(directory.access_database),
+        open_database(directory.projections_database),
+    )

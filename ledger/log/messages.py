@@ -1,0 +1,145 @@
+"""What API workers and the writer process say to each other, and how it is framed.
+
+Guarantees: a frame is a 4-byte big-endian length and that many bytes of JSON; nothing received is
+executed or unpickled, so a worker can do no more than ask for an append.
+"""
+
+import base64
+import struct
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+_LENGTH = struct.Struct(">I")
+#: A batch of 8 MiB of events grows by base64 and commitments; this bounds a frame from a worker.
+MAX_FRAME: Final = 64 * 1024 * 1024
+
+RECHECK: Final = "recheck"
+VERSION: Final = "version"
+HUB: Final = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedEvent:
+    """An entry but for what only the writer knows: version, previous, recorded_at, and for an
+    erasure the key ids and the version it reaches.
+
+    `sealed` holds (key class, key id, nonce and ciphertext). `source` is the true source.
+    """
+
+    entry: dict[str, Any]
+    source: str
+    expected_version: int | None
+    sealed: tuple[tuple[str, str, bytes], ...]
+    any_hub: bool
+    erases: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """One committed entry and its inclusion proof in the batch's checkpoint."""
+
+    position: int
+    leaf_hash: bytes
+    version: int
+    recorded_at: str
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing of the submission was appended: why, which event of it, and the stream's version."""
+
+    why: str
+    index: int
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All of a submission was appended, under this signed checkpoint."""
+
+    checkpoint: bytes
+    events: tuple[Appended, ...]
+
+
+Outcome = Committed | Refused
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """A framed message."""
+    body = orjson.dumps(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Frames:
+    """Splits a byte stream into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """The messages completed by these bytes; raises ValueError on an oversized frame."""
+        self._buffer += data
+        messages, start = [], 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_FRAME:
+                raise ValueError("frame is over the limit")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            messages.append(orjson.loads(memoryview(self._buffer)[start + _LENGTH.size : end]))
+            start = end
+        # A parsed view is released before the buffer shrinks.
+        del self._buffer[:start]
+        return messages
+
+
+def event_to_json(event: PreparedEvent) -> dict[str, Any]:
+    """An event as it crosses to the writer."""
+    return {
+        "entry": event.entry,
+        "source": event.source,
+        "expected": event.expected_version,
+        "sealed": [[c, k, base64.b64encode(raw).decode()] for c, k, raw in event.sealed],
+        "any_hub": event.any_hub,
+        "erases": event.erases,
+    }
+
+
+def event_from_json(value: dict[str, Any]) -> PreparedEvent:
+    """The inverse of `event_to_json`."""
+    return PreparedEvent(
+        value["entry"],
+        value["source"],
+        value["expected"],
+        tuple((c, k, base64.b64decode(raw)) for c, k, raw in value["sealed"]),
+        value["any_hub"],
+        value["erases"],
+    )
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it crosses back."""
+    if isinstance(outcome, Refused):
+        return {"why": outcome.why, "index": outcome.index, "version": outcome.version}
+    return {
+        "checkpoint": outcome.checkpoint.decode(),
+        "events": [
+            [e.position, e.leaf_hash.hex(), e.version, e.recorded_at, [h.hex() for h in e.proof]]
+            for e in outcome.events
+        ],
+    }
+
+
+def outcome_from_json(value: dict[str, Any]) -> Outcome:
+    """The inverse of `outcome_to_json`."""
+    if "why" in value:
+        return Refused(value["why"], value["index"], value["version"])
+    events = tuple(
+        Appended(p, bytes.fromhex(leaf), v, at, tuple(map(bytes.fromhex, proof)))
+        for p, leaf, v, at, proof in value["events"]
+    )
+    return Committed(value["checkpoint"].encode(), events)

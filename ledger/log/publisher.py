@@ -1,0 +1,52 @@
+"""The publisher: signs the newest head for the public, and keeps what it published for ever.
+
+Guarantees: at most one publisher among replicas (by the store's lock); a published checkpoint is
+a committed head, carries the log's Ed25519 signature and its ML-DSA-44 cosignature
+(C2SP tlog-checkpoint, tlog-cosignature), and is in the store before anyone is shown it.
+"""
+
+from ledger.config import SigningKeys
+from ledger.errors import IntegrityAlarm
+from ledger.log.clock import Clock, instant
+from ledger.store.base import Store
+from ledger.store.records import Head
+from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.note import Note
+
+
+class Publisher:
+    """Publishes heads of one log at a fixed interval, while there is something new."""
+
+    def __init__(self, store: Store, keys: SigningKeys, clock: Clock, seconds: float) -> None:
+        self._store, self._keys, self._clock = store, keys, clock
+        self._seconds = seconds
+        self._due = 0.0
+
+    def wait(self, monotonic: float) -> float:
+        """Seconds until the next publication may be due."""
+        return max(0.0, self._due - monotonic)
+
+    def tick(self, monotonic: float) -> bool:
+        """Publish if the interval has passed and the log has grown; whether it did."""
+        if monotonic < self._due:
+            return False
+        self._due = monotonic + self._seconds
+        if not self._store.try_publisher():
+            return False
+        self._clock.check_database(self._store.now())
+        head, newest = self._store.head(), self._store.newest_publication()
+        if head is None or (newest is not None and newest[0] == head.size):
+            return False
+        if newest is not None and newest[0] > head.size:
+            raise IntegrityAlarm("A checkpoint larger than the log has been published before.")
+        self.publish(head)
+        return True
+
+    def publish(self, head: Head) -> bytes:
+        """Sign a head for the public and keep it; returns the signed checkpoint."""
+        now = self._clock.now()
+        issued = Note.parse(head.checkpoint)
+        cosignature = self._keys.mldsa44.cosign(Checkpoint.parse(issued.text), int(now))
+        checkpoint = Note(issued.text, (*issued.signatures, cosignature)).encode()
+        self._store.publish(head.size, checkpoint, instant(now))
+        return checkpoint

@@ -1,0 +1,110 @@
+"""Opening sealed fields, and knowing why a field does not open.
+
+Guarantees: before anything is opened, every recorded erasure is carried out; a field that is gone
+is either explained by an erasure in the log or is an alarm; what opens is exactly what the entry
+committed to, digest by digest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.catalogue import CATALOGUE
+from ledger.database import DATABASE_ERRORS
+from ledger.errors import IntegrityAlarm, VaultUnavailable
+from ledger.store.base import Store
+from ledger.store.records import ATTRIBUTION, SUBJECT, SealedRow
+from ledger.vault.erasure import apply_erasures
+from ledger.vault.keystore import KeyStore
+from ledger.vault.sealing import associated_data, open_sealed
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.disclosure import Disclosure
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What opened of one entry, and the key classes whose fields a recorded erasure removed."""
+
+    disclosures: tuple[Disclosure, ...]
+    erased: frozenset[str]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {disclosure.name: disclosure.value for disclosure in self.disclosures}
+
+
+class Opener:
+    """Opens sealed fields of one ledger. Methods block; they may be called from any thread."""
+
+    def __init__(self, origin: str, store: Store, keys: KeyStore) -> None:
+        self._origin, self._store, self._keys = origin, store, keys
+
+    def apply_erasures(self) -> list[str]:
+        """Carry out every erasure that the log records and the key store has not yet applied;
+        raises VaultUnavailable when the key store cannot."""
+        try:
+            return apply_erasures(self._keys, self._store.destroyed_keys)
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def open(self, position: int, entry: Mapping[str, Any]) -> Opened:
+        """The sealed fields of a decoded entry.
+
+        Raises VaultUnavailable when the vault cannot answer, and IntegrityAlarm when fields are
+        missing and no entry of the log says why.
+        """
+        self.apply_erasures()
+        rows = {row.key_class: row for row in self._store.sealed([position])}
+        opened: list[Disclosure] = []
+        erased: set[str] = set()
+        for key_class in _sealed_key_classes(entry):
+            row = rows.get(key_class)
+            found = None if row is None else self._open_row(entry, row)
+            if found is None:
+                self._explain(entry, key_class)
+                erased.add(key_class)
+            else:
+                opened += found
+        digests = set(entry["data"]["_sd"])
+        if any(disclosure.digest not in digests for disclosure in opened):
+            raise IntegrityAlarm(
+                f"Sealed fields of entry {position} are not the ones it committed to: run "
+                "hub-ledger fsck."
+            )
+        return Opened(tuple(opened), frozenset(erased))
+
+    def _open_row(self, entry: Mapping[str, Any], row: SealedRow) -> list[Disclosure] | None:
+        try:
+            key = self._keys.key(row.key_id)
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+        if key is None:
+            return None
+        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
+        bound_to = associated_data(
+            self._origin, entry["source"], entry["id"], stream, row.key_class
+        )
+        return open_sealed(key, bound_to, row.ciphertext)
+
+    def _explain(self, entry: Mapping[str, Any], key_class: str) -> None:
+        """Find the erasure that covers this entry, or raise."""
+        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
+        version = entry["stream"]["version"]
+        if key_class == SUBJECT:
+            for stored in self._store.stream(stream, after=version):
+                if stored.type == "erasure.executed":
+                    data = entries.decode(stored.raw)["data"]
+                    if data["through"] >= version and data["key_ids"]:
+                        return
+        raise VaultUnavailable(
+            "Sealed fields are missing and no entry of the log says why: run hub-ledger fsck."
+        )
+
+
+def _sealed_key_classes(entry: Mapping[str, Any]) -> list[str]:
+    """Key classes under which an entry of this type has sealed fields."""
+    event_type = CATALOGUE.get(entry["type"], entry["schema"])
+    if event_type is None:
+        return []
+    classes = set(event_type.sealed.values())
+    return [SUBJECT] * bool(classes - {ATTRIBUTION}) + [ATTRIBUTION] * (ATTRIBUTION in classes)

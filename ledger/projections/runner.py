@@ -1,0 +1,45 @@
+"""The projector process: follows the log and keeps the read models up to date.
+
+Guarantees: it only reads the log; it can be killed at any point and resumes where it was; it ends
+when its parent does (its standard input closes). It runs at low priority: a read model may lag,
+an append may not wait for it.
+
+Run by `ledger.application` as `python -m ledger.projections.runner DATA_DIRECTORY`.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ledger.config import load
+from ledger.database import open_database
+from ledger.projections.cases import CaseIndex, ProjectionRaceError
+from ledger.store import open_store
+
+#: Seconds between looks at the log when there is nothing new.
+POLL_SECONDS: Final = 0.2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Project until standard input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(5)
+    directory = load(Path(arguments[0]))
+    store = open_store(directory.database)
+    index = CaseIndex(open_database(directory.projections_database))
+    index.create()
+    busy = True
+    while not select.select([sys.stdin], [], [], 0 if busy else POLL_SECONDS)[0]:
+        busy = False
+        with contextlib.suppress(ProjectionRaceError):
+            busy = index.step(store) > 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

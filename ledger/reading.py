@@ -1,0 +1,280 @@
+"""Reading: what each caller may see of the log, and nothing that tells what they may not.
+
+Guarantees: an entry, stream or case that is unknown and one that is forbidden give the same
+NotFound. Reading one case, by whatever route, is recorded before anything is returned.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ledger.access import (
+    Credential,
+    Operation,
+    check_operation,
+    may_read_case,
+    may_read_entry,
+    sealed_classes,
+)
+from ledger.catalogue import CATALOGUE
+from ledger.consultation import check_actor, check_purpose, consultation
+from ledger.errors import NotFound
+from ledger.exports.bundles import case_bundle, read_entry_bundle, read_hash_tile
+from ledger.opening import Opener
+from ledger.projections.cases import CaseIndex
+from ledger.receipts import ReceiptMaker
+from ledger.recording import Recorder
+from ledger.store.base import Store
+from ledger.store.records import StoredEntry
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.entry import StreamRef
+from ledger_verifier.formats.tiles import Tile
+from ledger_verifier.meaning.case import CaseState, fold
+
+#: Entries looked at for one page of the feed, however few of them the caller may read.
+MAX_SCAN: Final = 5_000
+#: Seconds that a request for the checkpoint waits for one that covers what is committed, and
+#: between looks. Longer publication intervals are not waited out.
+MAX_CHECKPOINT_WAIT: Final = 2.0
+CHECKPOINT_POLL: Final = 0.05
+
+Visible = tuple[int, bytes]
+
+
+class Reader:
+    """Reads one ledger on behalf of credentials."""
+
+    def __init__(
+        self,
+        store: Store,
+        opener: Opener,
+        recorder: Recorder,
+        receipts: ReceiptMaker,
+        cases: CaseIndex,
+    ) -> None:
+        self._store, self._opener, self._recorder = store, opener, recorder
+        self._receipts, self._cases = receipts, cases
+
+    async def entry(self, credential: Credential, position: int) -> bytes:
+        """The exact bytes of an entry; raises NotFound."""
+        check_operation(credential, Operation.READ_ENTRIES)
+        return (await asyncio.to_thread(self._visible, credential, position))[0]
+
+    async def receipt(self, credential: Credential, position: int) -> str:
+        """A receipt for an entry that the caller may read; raises NotFound."""
+        check_operation(credential, Operation.READ_ENTRIES)
+        await asyncio.to_thread(self._visible, credential, position)
+        return await asyncio.to_thread(self._receipts.newest, position)
+
+    def _visible(self, credential: Credential, position: int) -> tuple[bytes, dict[str, Any], str]:
+        raw = self._store.entry(position)
+        if raw is None:
+            raise NotFound
+        entry = entries.decode(raw)
+        hub = self._hub_of(entry)
+        if not may_read_entry(credential, entry, hub):
+            raise NotFound
+        return raw, entry, hub
+
+    def _hub_of(self, entry: Mapping[str, Any]) -> str:
+        """The hub that an entry's stream belongs to."""
+        head = self._store.stream_head(f"{entry['stream']['kind']}/{entry['stream']['id']}")
+        return str(entry["hub"]) if head is None else head.hub
+
+    async def feed(
+        self,
+        credential: Credential,
+        after: int,
+        limit: int,
+        types: frozenset[str] | None,
+        hub: str | None,
+    ) -> tuple[list[Visible], int, int]:
+        """Entries after a position that the caller may read, the position to go on from, and the
+        size of the log."""
+        check_operation(credential, Operation.READ_ENTRIES)
+        return await asyncio.to_thread(self._feed, credential, after, limit, types, hub)
+
+    def _feed(
+        self,
+        credential: Credential,
+        after: int,
+        limit: int,
+        types: frozenset[str] | None,
+        hub: str | None,
+    ) -> tuple[list[Visible], int, int]:
+        head = self._store.head()
+        size = 0 if head is None else head.size
+        found: list[Visible] = []
+        reached, scanned = after, 0
+        while len(found) < limit and scanned < MAX_SCAN:
+            page = self._store.entries(reached + 1, min(1000, MAX_SCAN - scanned))
+            hubs = self._hubs({stored.stream for stored in page})
+            for stored in page:
+                if len(found) == limit:
+                    break
+                reached, scanned = stored.position, scanned + 1
+                if types is not None and stored.type not in types:
+                    continue
+                entry = entries.decode(stored.raw)
+                if hub is not None and entry["hub"] != hub:
+                    continue
+                if may_read_entry(credential, entry, hubs.get(stored.stream)):
+                    found.append((stored.position, stored.raw))
+            if not page:
+                break
+        return found, reached, size
+
+    def _hubs(self, streams: set[str]) -> dict[str, str]:
+        return {name: head.hub for name, head in self._store.stream_heads(streams).items()}
+
+    def _case(self, credential: Credential, case_id: str) -> list[StoredEntry]:
+        """A case's entries; raises NotFound."""
+        stored = self._store.stream(StreamRef("case", case_id).text)
+        if not stored or not may_read_case(credential, entries.decode(stored[0].raw)["hub"]):
+            raise NotFound
+        return stored
+
+    async def case(
+        self, credential: Credential, case_id: str, actor: str | None, at: int | None
+    ) -> dict[str, Any]:
+        """The state of a case now, or as the first `at` entries of the log leave it.
+
+        Raises ActorRequired, NotFound.
+        """
+        check_operation(credential, Operation.READ_CASES)
+        check_actor(credential, actor)
+        stored = await asyncio.to_thread(self._case, credential, case_id)
+        if at is not None:
+            stored = [entry for entry in stored if entry.position < at]
+        if not stored:
+            raise NotFound
+        first = entries.decode(stored[0].raw)
+        await self._recorder.record_for_service(
+            consultation(credential, first, actor=actor, channel="api", purpose=None)
+        )
+        return replay(stored).to_json() | {"last_position": stored[-1].position}
+
+    async def case_bundle(
+        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+    ) -> bytes:
+        """The evidence bundle of a case; with a purpose, with the sealed fields that the caller
+        may open. Raises ActorRequired, PurposeRequired, NotFound."""
+        check_operation(credential, Operation.READ_CASES)
+        check_actor(credential, actor)
+        if purpose is not None:
+            purpose = check_purpose(purpose)
+        stored = await asyncio.to_thread(self._case, credential, case_id)
+        first = entries.decode(stored[0].raw)
+        disclosures: dict[int, dict[str, str]] = {}
+        if purpose is not None:
+            disclosures = await asyncio.to_thread(self._disclose, credential, stored)
+        await self._recorder.record_for_service(
+            consultation(
+                credential,
+                first,
+                actor=actor,
+                channel="case-bundle",
+                purpose=purpose,
+                fields_opened=[name for opened in disclosures.values() for name in opened],
+                count=len(stored),
+            )
+        )
+        texts = {position: opened.values() for position, opened in disclosures.items()}
+        return await asyncio.to_thread(case_bundle, self._store, stored, texts)
+
+    def _disclose(
+        self, credential: Credential, stored: list[StoredEntry]
+    ) -> dict[int, dict[str, str]]:
+        """Disclosure texts by position and field name, of what the caller may open."""
+        return {
+            one.position: {
+                disclosure.name: disclosure.text
+                for disclosure in self._openable(credential, one.position, entries.decode(one.raw))
+            }
+            for one in stored
+        }
+
+    def _openable(
+        self, credential: Credential, position: int, entry: Mapping[str, Any]
+    ) -> list[Any]:
+        classes = sealed_classes(credential, entry, self._hub_of(entry))
+        if not classes:
+            return []
+        return [
+            disclosure
+            for disclosure in self._opener.open(position, entry).disclosures
+            if class_of(entry, disclosure.name) in classes
+        ]
+
+    async def sealed(
+        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+    ) -> dict[str, Any]:
+        """The sealed fields of an entry that the caller may open, by name; the reading is recorded
+        first. Raises ActorRequired, PurposeRequired, NotFound."""
+        check_operation(credential, Operation.OPEN_SEALED)
+        check_actor(credential, actor)
+        purpose = check_purpose(purpose)
+        _, entry, hub = await asyncio.to_thread(self._visible, credential, position)
+        if not sealed_classes(credential, entry, hub):
+            raise NotFound
+        opened = await asyncio.to_thread(self._openable, credential, position, entry)
+        await self._recorder.record_for_service(
+            consultation(
+                credential,
+                entry,
+                actor=actor,
+                channel="sealed-fields",
+                purpose=purpose,
+                fields_opened=[disclosure.name for disclosure in opened],
+            )
+        )
+        return {disclosure.name: disclosure.value for disclosure in opened}
+
+    async def cases(
+        self, credential: Credential, after: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """A page of the cases of the caller's hubs, in order of id, and the cursor of the next."""
+        check_operation(credential, Operation.READ_CASES)
+        hubs = None if credential.all else credential.hubs
+        return await asyncio.to_thread(self._cases.page, hubs, after, limit)
+
+    async def checkpoint(self) -> bytes:
+        """The newest published checkpoint; raises NotFound before the first.
+
+        If entries are committed that no publication covers, this waits for the next one, within
+        bounds: whoever was given a receipt and then asks finds it covered.
+        """
+        head = await asyncio.to_thread(self._store.head)
+        deadline = time.monotonic() + MAX_CHECKPOINT_WAIT
+        while True:
+            published = await asyncio.to_thread(self._store.newest_publication)
+            if published is None or head is None:
+                raise NotFound
+            if published[0] >= head.size or time.monotonic() > deadline:
+                return published[1]
+            await asyncio.sleep(CHECKPOINT_POLL)
+
+    async def tile(self, tile: Tile) -> bytes:
+        """A hash tile; raises NotFound beyond the committed head."""
+        return await asyncio.to_thread(read_hash_tile, self._store, tile)
+
+    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
+        """An entry bundle; raises Forbidden, or NotFound beyond the committed head."""
+        check_operation(credential, Operation.READ_BUNDLES)
+        return await asyncio.to_thread(read_entry_bundle, self._store, tile)
+
+
+def class_of(entry: Mapping[str, Any], name: str) -> str | None:
+    """The class of a sealed field of an entry's type."""
+    event_type = CATALOGUE.get(entry["type"], entry["schema"])
+    return None if event_type is None else event_type.sealed.get(name)
+
+
+def replay(stored: list[StoredEntry]) -> CaseState:
+    """The state that a case's entries leave it in."""
+    state: CaseState | None = None
+    for one in stored:
+        state = fold(state, entries.decode(one.raw))
+    assert state is not None
+    return state

@@ -1,0 +1,267 @@
+"""Recording: from submissions to committed entries, once each.
+
+Guarantees: a submission of several events is recorded whole or not at all; an event recorded
+before, under the same true source and id, gives its old place if it is the same event and
+DuplicateConflict if it is another; a retry after an erasure seals nothing again. The writer decides
+under the head lock; where it finds something changed in between, the submission is prepared again.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ledger.access import Credential, check_record
+from ledger.errors import (
+    Busy,
+    DuplicateConflict,
+    ErasurePending,
+    FieldError,
+    Invalid,
+    LedgerError,
+    NotFound,
+    OutOfScope,
+    VaultUnavailable,
+    VersionConflict,
+)
+from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, occurred_at, prepare
+from ledger.log.client import WriterClient
+from ledger.log.messages import HUB, VERSION, Committed, PreparedEvent, Refused
+from ledger.opening import Opener
+from ledger.receipts import ReceiptMaker
+from ledger.store.base import Store
+from ledger.store.records import ATTRIBUTION, SUBJECT
+from ledger.submission import Recorded, Submission
+from ledger.vault.keyring import KeyRing
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.merkle import leaf_hash
+from ledger_verifier.formats.proof import LogProof
+
+#: A submission is prepared again when another writer got in between; each time it lost a race.
+MAX_ATTEMPTS: Final = 8
+
+Key = tuple[str, str]
+
+
+class Recorder:
+    """Records submissions through one writer."""
+
+    def __init__(
+        self,
+        origin: str,
+        store: Store,
+        keys: KeyRing,
+        opener: Opener,
+        writer: WriterClient,
+        receipts: ReceiptMaker,
+    ) -> None:
+        self._origin, self._store, self._keys = origin, store, keys
+        self._opener, self._writer, self._receipts = opener, writer, receipts
+
+    async def record(
+        self, credential: Credential, submissions: Sequence[Submission]
+    ) -> list[Recorded]:
+        """Record a client's events; one result for each, in order."""
+        first = _first_of_each(submissions)
+        _check_erasures_come_last(submissions)
+        drafts: dict[Key, Draft] = {}
+        for _ in range(MAX_ATTEMPTS):
+            known = await asyncio.to_thread(self._store.duplicates, list(first))
+            results: dict[Key, Recorded] = {}
+            for key, index in first.items():
+                with _at(index, submissions):
+                    if key in known:
+                        results[key] = await self._again(credential, submissions[index], known[key])
+                    elif key not in drafts:
+                        drafts[key] = draft(credential, submissions[index])
+            new = [key for key in first if key not in known]
+            if new:
+                appended = await self._append([drafts[key] for key in new], [first[k] for k in new])
+                if appended is None:
+                    continue
+                results.update(zip(new, appended, strict=True))
+            return [results[(s.source, s.id)] for s in submissions]
+        raise Busy("Other writers to the same streams kept getting in first. Try again.")
+
+    async def record_for_service(self, event: Draft) -> Recorded:
+        """Record what the service itself observed, such as a reading."""
+        for _ in range(MAX_ATTEMPTS):
+            appended = await self._append([event], [0])
+            if appended is not None:
+                return appended[0]
+        raise Busy("Other writers to the same stream kept getting in first. Try again.")
+
+    async def _append(
+        self, drafts: Sequence[Draft], indexes: Sequence[int]
+    ) -> list[Recorded] | None:
+        """Seal and append; None when it must be prepared again."""
+        needed = [stream_key for item in drafts for stream_key in needed_keys(item)]
+        keys = await self._keys.keys_for(needed)
+        events = [
+            prepare(self._origin, item, keys, item.submission.expected_version) for item in drafts
+        ]
+        outcome = await self._writer.submit(events)
+        if isinstance(outcome, Refused):
+            if outcome.why in (VERSION, HUB):
+                raise _refusal(outcome, indexes[outcome.index], len(indexes))
+            await asyncio.to_thread(self._opener.apply_erasures)
+            self._keys.forget(item.stream for item in drafts)
+            return None
+        await self._finish_erasures(events)
+        return _results(drafts, outcome)
+
+    async def _finish_erasures(self, events: Sequence[PreparedEvent]) -> None:
+        """The second step of an erasure: destroy the keys its entry names."""
+        erased = [e.entry["stream"] for e in events if e.erases]
+        if not erased:
+            return
+        self._keys.forget(f"{stream['kind']}/{stream['id']}" for stream in erased)
+        await self._destroy_keys()
+
+    async def _destroy_keys(self) -> None:
+        try:
+            await asyncio.to_thread(self._opener.apply_erasures)
+        except VaultUnavailable as error:
+            raise ErasurePending(
+                "The erasure is recorded and cannot be undone, but its keys are not destroyed "
+                "yet. Send the same event again."
+            ) from error
+
+    async def _again(
+        self, credential: Credential, submission: Submission, position: int
+    ) -> Recorded:
+        """The old result of an event recorded before, if this is that event."""
+        check_record(credential, submission, event_type_of(submission))
+        if submission.type == ERASURE:
+            await self._destroy_keys()
+        return await asyncio.to_thread(self._judge, submission, position)
+
+    def _judge(self, submission: Submission, position: int) -> Recorded:
+        raw = self._store.entry(position)
+        if raw is None:
+            raise NotFound
+        entry = entries.decode(raw)
+        opened = self._opener.open(position, entry)
+        if not _is_same(submission, entry, opened.values, opened.erased):
+            raise DuplicateConflict(
+                "This source has recorded another event under this id. Give a new event a new id.",
+                [FieldError("/id", "was used by this source for another event")],
+            )
+        return Recorded(
+            position,
+            leaf_hash(raw),
+            submission.stream,
+            entry["stream"]["version"],
+            entry["recorded_at"],
+            self._receipts.newest(position),
+            created=False,
+        )
+
+
+def _first_of_each(submissions: Sequence[Submission]) -> dict[Key, int]:
+    """Index of the first event of each (source, id); raises DuplicateConflict when a batch holds
+    two different events under one."""
+    first: dict[Key, int] = {}
+    for index, submission in enumerate(submissions):
+        earlier = first.setdefault((submission.source, submission.id), index)
+        if submissions[earlier] != submission:
+            raise DuplicateConflict(
+                "The batch holds two different events with one source and id.",
+                [FieldError(f"/{index}/id", "is used twice in this batch")],
+            )
+    return first
+
+
+def _check_erasures_come_last(submissions: Sequence[Submission]) -> None:
+    """What follows an erasure in its stream needs new keys, which exist only once it is done."""
+    erased: set[str] = set()
+    for index, submission in enumerate(submissions):
+        if submission.stream.text in erased:
+            raise Invalid(
+                "An erasure must be the last event of its stream in a batch.",
+                [FieldError(f"/{index}/subject", "follows an erasure of the same stream")],
+            )
+        if submission.type == ERASURE:
+            erased.add(submission.stream.text)
+
+
+class _at:  # noqa: N801 - reads as a preposition at its one use
+    """Names the event of a batch in the errors raised about it."""
+
+    def __init__(self, index: int, submissions: Sequence[Submission]) -> None:
+        self._prefix = f"/{index}" if len(submissions) > 1 else ""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, LedgerError) and self._prefix:
+            error.fields = tuple(
+                FieldError(self._prefix + f.pointer, f.reason) for f in error.fields
+            )
+
+
+def _refusal(refused: Refused, index: int, count: int) -> LedgerError:
+    prefix = f"/{index}" if count > 1 else ""
+    if refused.why == VERSION:
+        return VersionConflict(
+            "The stream is not at the version you expect. Read it again before you go on.",
+            [FieldError(f"{prefix}/expectedversion", "is not the stream's version")],
+            {"current_version": refused.version},
+        )
+    return OutOfScope(
+        "The stream belongs to another hub.",
+        [FieldError(f"{prefix}/hub", "is not the hub that the stream belongs to")],
+    )
+
+
+def _results(drafts: Sequence[Draft], committed: Committed) -> list[Recorded]:
+    return [
+        Recorded(
+            done.position,
+            done.leaf_hash,
+            item.submission.stream,
+            done.version,
+            done.recorded_at,
+            LogProof(done.position, done.proof, committed.checkpoint).encode(),
+            created=True,
+        )
+        for item, done in zip(drafts, committed.events, strict=True)
+    ]
+
+
+def _is_same(
+    submission: Submission,
+    entry: Mapping[str, Any],
+    values: Mapping[str, Any],
+    erased: frozenset[str],
+) -> bool:
+    """Whether a submission is the event that was recorded: every member that the client gave, and
+    every sealed field that no erasure has removed. What the service added takes no part."""
+    if submission.type != entry["type"] or submission.schema not in (None, entry["schema"]):
+        return False
+    event_type = event_type_of(submission)
+    organisation, actor = entry["organisation"], entry["actor"]
+    if event_type.recipient:
+        if ATTRIBUTION in erased:
+            organisation, actor = submission.organisation, submission.actor
+        else:
+            organisation, actor = values["true_organisation"], values["true_actor"]
+    envelope = (
+        (submission.stream.kind, entry["stream"]["kind"]),
+        (submission.stream.id, entry["stream"]["id"]),
+        (occurred_at(event_type, submission.time), entry["occurred_at"]),
+        (submission.organisation, organisation),
+        (submission.hub, entry["hub"]),
+        (submission.actor, actor),
+        (submission.regime, entry["regime"]),
+    )
+    if any(given != recorded for given, recorded in envelope):
+        return False
+    open_fields, sealed = event_type.validate(submission.data)
+    if any(entry["data"].get(name) != value for name, value in open_fields.items()):
+        return False
+    for name, value in sealed.items():
+        key_class = ATTRIBUTION if event_type.sealed[name] == ATTRIBUTION else SUBJECT
+        if key_class not in erased and values.get(name) != value:
+            return False
+    return True

@@ -1,0 +1,180 @@
+"""The event store on PostgreSQL.
+
+Guarantees: every append is one READ COMMITTED transaction that first locks the head row
+(`FOR UPDATE`), so that replicas take turns and positions stay dense through rollbacks; nothing is
+retried behind the caller's back, because after a lost COMMIT only the (source, id) table knows
+the outcome. One publisher at a time holds a session advisory lock.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg.rows import dict_row, tuple_row
+
+from ledger.errors import ConfigurationError
+from ledger.store.base import AppendTransaction, Store, create_statements
+from ledger.store.records import EVENTS_TABLE, StoredEntry
+from ledger.store.rows import Rows, select_head
+
+#: Key of the session advisory lock of the one publisher.
+PUBLISHER_LOCK: Final = int.from_bytes(
+    hashlib.sha256(b"hub-ledger/publisher").digest()[:8], "big", signed=True
+)
+
+
+class _Rows:
+    """A psycopg cursor that takes `?` placeholders. All SQL is this package's own text."""
+
+    def __init__(self, cursor: "psycopg.Cursor[Any]") -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        self._cursor.execute(sql.replace("?", "%s").encode(), params)
+
+    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        if params:
+            self._cursor.executemany(sql.replace("?", "%s").encode(), params)
+
+    def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> Any:
+        return self._cursor.fetchall()
+
+
+class EntryRecorder(PostgresApplicationRecorder):
+    """The library's recorder with positions assigned by us: notification id = position + 1."""
+
+    def insert_at(self, rows: Rows, first: int, events: Sequence[StoredEvent]) -> None:
+        """Insert events at positions first, first + 1, ... inside an open transaction."""
+        rows.executemany(
+            f"INSERT INTO {self.events_table_name}"
+            " (originator_id, originator_version, topic, state, notification_id)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [
+                (e.originator_id, e.originator_version, e.topic, e.state, first + i + 1)
+                for i, e in enumerate(events)
+            ],
+        )
+        rows.execute(f"NOTIFY {self.channel_name}")
+
+
+class PostgresStore(Store):
+    """A ledger in one PostgreSQL database, which several replicas may share."""
+
+    position_sql = "notification_id - 1"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        params = psycopg.conninfo.conninfo_to_dict(url)
+        self._datastore = PostgresDatastore(
+            dbname=str(params.get("dbname", "")),
+            host=str(params.get("host", "")),
+            port=str(params.get("port", "")),
+            user=str(params.get("user", "")),
+            password=str(params.get("password", "")),
+            pool_size=1,
+            max_overflow=15,
+            connect_timeout=30.0,
+            originator_id_type="text",
+        )
+        # The whole of the URL decides, TLS settings among it, not only the library's five parts.
+        self._datastore.pool.conninfo = url
+        self._datastore.pool.kwargs = {"row_factory": dict_row}
+        self._recorder = EntryRecorder(self._datastore, events_table_name=EVENTS_TABLE)
+        self._publisher: psycopg.Connection[Any] | None = None
+
+    def create(self) -> None:
+        with self._datastore.transaction(commit=True) as cursor:
+            cursor.execute("SELECT to_regclass('head') IS NOT NULL AS there")
+            row = cursor.fetchone()
+            if row is not None and row["there"]:
+                raise ConfigurationError("There is a ledger in this database already.")
+        self._recorder.create_table()
+        with self._write() as rows:
+            for statement in create_statements("BYTEA", "BIGINT"):
+                rows.execute(statement)
+
+    @contextmanager
+    def append(self) -> Iterator[AppendTransaction]:
+        with self._write() as rows:
+            yield AppendTransaction(rows, select_head(rows, " FOR UPDATE"), self)
+
+    @contextmanager
+    def _write(self) -> Iterator[Rows]:
+        with (
+            self._datastore.get_connection() as connection,
+            connection.transaction(),
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            yield _Rows(cursor)
+
+    @contextmanager
+    def read(self) -> Iterator[Rows]:
+        with (
+            self._datastore.get_connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            yield _Rows(cursor)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Rows]:
+        with self._write() as rows:
+            rows.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield rows
+
+    def insert_entries(self, rows: Rows, first: int, events: Sequence[StoredEvent]) -> None:
+        self._recorder.insert_at(rows, first, events)
+
+    def entries(self, start: int, limit: int, types: Sequence[str] = ()) -> list[StoredEntry]:
+        notifications = self._recorder.select_notifications(start + 1, limit, topics=list(types))
+        return [
+            StoredEntry(n.id - 1, str(n.originator_id), n.originator_version, n.topic, n.state)
+            for n in notifications
+        ]
+
+    def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
+        with self.read() as rows:
+            rows.execute(
+                f"SELECT notification_id - 1, originator_version, topic, state FROM {EVENTS_TABLE}"
+                " WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version",
+                (stream, after),
+            )
+            return [StoredEntry(r[0], stream, r[1], r[2], bytes(r[3])) for r in rows.fetchall()]
+
+    def try_publisher(self) -> bool:
+        if self._publisher is not None and not self._publisher.closed:
+            try:
+                self._publisher.execute("SELECT 1")
+            except psycopg.OperationalError:
+                self._publisher.close()
+            else:
+                return True
+        self._publisher = psycopg.connect(self._url, autocommit=True)
+        row = self._publisher.execute(
+            "SELECT pg_try_advisory_lock(%s)", (PUBLISHER_LOCK,)
+        ).fetchone()
+        if row is None or not row[0]:
+            self._publisher.close()
+            self._publisher = None
+            return False
+        return True
+
+    def now(self) -> float | None:
+        with self.read() as rows:
+            rows.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision")
+            return float(rows.fetchone()[0])
+
+    def scrub(self) -> None:
+        with self._datastore.get_connection() as connection:
+            connection.execute("VACUUM sealed")
+
+    def close(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
+        self._datastore.close()

@@ -1,0 +1,90 @@
+"""What is stored, as values: entries, heads, sealed rows, and everything one append writes."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from eventsourcing.persistence import StoredEvent
+
+SUBJECT: Final = "subject"
+ATTRIBUTION: Final = "attribution"
+
+EVENTS_TABLE: Final = "entries"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEntry:
+    """The domain event of this event store: an entry in its stream."""
+
+    originator_id: str
+    originator_version: int
+    type: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The committed tree: size, root, right edge (compact range), its signed checkpoint, and the
+    last `recorded_at`."""
+
+    size: int
+    root: bytes
+    edge: tuple[bytes, ...]
+    checkpoint: bytes
+    recorded_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHead:
+    """The last version of a stream, the link hash of that entry, the hub the stream belongs to,
+    and the ids of the keys its sealed fields are under now (None: none in use)."""
+
+    version: int
+    link: bytes
+    hub: str
+    subject_key: str | None
+    attribution_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRow:
+    """The sealed fields of one entry under one key: nonce and ciphertext of its disclosures."""
+
+    position: int
+    key_class: str
+    key_id: str
+    ciphertext: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyedKey:
+    """A key that the erasure at `position` names, and the stream whose fields it sealed."""
+
+    key_id: str
+    stream: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as read back: position, stream, version, type, bytes."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Append:
+    """Everything one transaction writes. The sealed rows under a destroyed key go in the same
+    transaction."""
+
+    head: Head
+    first_position: int
+    entries: list[StoredEvent] = field(default_factory=list)
+    cells: list[tuple[int, int, bytes]] = field(default_factory=list)
+    sealed: list[SealedRow] = field(default_factory=list)
+    duplicates: list[tuple[str, str, int]] = field(default_factory=list)
+    stream_heads: dict[str, StreamHead] = field(default_factory=dict)
+    destroyed: list[DestroyedKey] = field(default_factory=list)

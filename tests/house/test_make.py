@@ -1,0 +1,76 @@
+"""The Makefile and continuous integration: what a person meets first."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+
+TARGETS = {"help", "setup", "demo", "test", "lint", "serve", "lock", "clean"}
+
+
+def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *arguments], cwd=cwd, env=clean, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_names_every_target() -> None:
+    listed = set(re.findall(r"^  make ([a-z]+)", _make("help").stdout, re.MULTILINE))
+    assert listed >= TARGETS
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert phony
+    assert set(phony[1].split()) == listed
+
+
+def test_make_test_lints_before_it_tests() -> None:
+    plan = _make("--dry-run", "test").stdout
+    order = ["ruff check", "ruff format --check", "mypy", "lint-imports", "pytest -n 2"]
+    found = [plan.index(step) for step in order]
+    assert found == sorted(found)
+
+
+def test_continuous_integration_runs_make_test_and_nothing_more() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    lines = [line for line in script.read_text("utf-8").splitlines() if line]
+    assert lines[0] == "#!/usr/bin/env bash"
+    steps = [line for line in lines[1:] if not line.startswith("#")]
+    assert steps[0] == "set -euo pipefail"
+    assert steps[1].startswith("cd ")
+    assert steps[2:] == ["exec make test"]
+
+
+@pytest.fixture
+def bare_checkout(tmp_path: Path) -> Path:
+    """A checkout with nothing installed: what setup looks at, and no environment."""
+    (tmp_path / "verifier").mkdir()
+    for file in ("Makefile", "pyproject.toml", "verifier/pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / file, tmp_path / file)
+    return tmp_path
+
+
+def _python(directory: Path, script: str) -> str:
+    path = directory / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n", "ascii")
+    path.chmod(0o755)
+    return f"PYTHON={path}"
+
+
+def test_setup_says_which_package_a_bare_debian_lacks(bare_checkout: Path) -> None:
+    no_venv = 'case "$2" in *ensurepip*) exit 1;; *print*) echo python3.11-venv;; esac'
+    result = _make("setup", _python(bare_checkout, no_venv), cwd=bare_checkout)
+    assert result.returncode != 0
+    assert "sudo apt-get install python3.11-venv" in result.stderr
+    assert not (bare_checkout / ".venv").exists()
+
+
+def test_setup_refuses_an_old_python(bare_checkout: Path) -> None:
+    result = _make("setup", _python(bare_checkout, "exit 1"), cwd=bare_checkout)
+    assert result.returncode != 0
+    assert "Python 3.11 or newer" in result.stderr

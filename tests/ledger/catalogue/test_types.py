@@ -1,0 +1,283 @@
+"""The types themselves: what is open, how they register, and that their examples can be posted."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from ledger.catalogue import CATALOGUE, RESERVED, EventType, FieldClass
+from ledger.catalogue.document import render
+from ledger.catalogue.fields import Several, Text
+from ledger.catalogue.model import FAMILIES
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.meaning.schemas import Registry, kind_check
+from tests.ledger.catalogue.json_schema import accepts, check_schema
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+TYPES: Final = CATALOGUE.types()
+EACH: Final = pytest.mark.parametrize("event_type", TYPES, ids=lambda one: one.type)
+
+#: Kinds of stream in which domain.md 11.1 alone says what may be open.
+ABOUT_PEOPLE: Final = frozenset({"case", "party", "access", "restricted", "content"})
+
+#: Every name that may be open there, under the row of domain.md 11.1 that allows it. To add a name
+#: is a decision about personal data: it needs its row, not just its line.
+ALLOWED: Final = {
+    "event id (v4/v7 only)": {"disclosure_id"},
+    "purpose, criteria_version, dpia/authority/agreement refs, gateway, legal_basis": {
+        "purpose",
+        "case_purpose",
+        "criteria_version",
+        "dpia_ref",
+        "authority_ref",
+        "agreement_ref",
+        "gateway",
+        "legal_basis",
+        "authorised_by_law",
+    },
+    "retention_rule_id as its review period only": {"review_period_months", "erase_due"},
+    "automation_level, human_involvement, screening outcome, decision_role": {"automation_level"},
+    "result_count banded 1 / 2-19 / 20+": {"result_count_band"},
+    "recipient category and the band of subject_count": {
+        "recipient_category",
+        "subject_count_band",
+    },
+    "special-category/criminal data yes/no, and whether within the agreement's scope": {
+        "special_category_data",
+        "criminal_offence_data",
+        "within_agreement_scope",
+    },
+    "redaction_profile, transfer_method, necessity and quality codes, overseas flag, "
+    "onward_allowed, recipient_retention_until": {
+        "redaction_profile",
+        "transfer_method",
+        "necessity",
+        "quality_statement",
+        "overseas",
+        "overseas_transfer",
+        "onward_sharing_allowed",
+        "recipient_retention_until",
+    },
+    "notification checklist, delay_days, review_due, approver-is-not-requester": {
+        "told_reasons",
+        "told_legal_basis",
+        "told_retention",
+        "told_recipients",
+        "told_rights",
+        "told_complaint_to_controller",
+        "told_complaint_to_commissioner",
+        "delay_days",
+        "review_due",
+        "approver_is_not_requester",
+        "assessor_is_not_approver",
+    },
+    "erasure trigger as scheduled / ordered": {"trigger"},
+    "what the service adds to an erasure (DESIGN.md section 7)": {"key_ids", "through"},
+    "content platform, basis, route, repeat_of": {"platform", "basis", "route", "repeat_of"},
+}
+LISTED: Final = frozenset().union(*ALLOWED.values())
+
+NOBODY: Final = "00000000-0000-4000-8000-000000000000"
+SUPPLIED: Final = {
+    "true_source": "fictional-portal",
+    "true_organisation": "fictional-trust",
+    "true_actor": None,
+    "true_submitted_by": NOBODY,
+    "key_ids": [NOBODY],
+    "through": 1,
+}
+
+
+def _open_about_people() -> Iterator[tuple[EventType, str]]:
+    for event_type in CATALOGUE.registrations():
+        if ABOUT_PEOPLE.intersection(event_type.stream_kinds):
+            yield from ((event_type, name) for name in event_type.open)
+
+
+def test_only_listed_names_are_open_where_people_are_spoken_of() -> None:
+    unlisted = [f"{one.type}: {name}" for one, name in _open_about_people() if name not in LISTED]
+    assert unlisted == []
+
+
+def test_the_list_holds_no_name_that_is_not_used() -> None:
+    used = {name for _, name in _open_about_people()}
+    assert used == LISTED
+
+
+@EACH
+def test_every_open_kind_is_in_the_grammar_and_closed(event_type: EventType) -> None:
+    for name, kind in event_type.open.items():
+        check = kind_check(kind)  # raises for a kind outside the grammar
+        assert not check("Any Words At All"), name
+        assert not check(["Any Words At All"]), name
+        assert not check(1.0), name
+
+
+def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
+    assert [one.type for one in TYPES] == [
+        "hub.activated",
+        "agreement.registered",
+        "subject.identified",
+        "support.offered",
+        "case.closed",
+        "subject.notified",
+        "notification.withheld",
+        "data.disclosed",
+        "disclosure.acknowledged",
+        "record.consulted",
+        "content.referred",
+        "content.outcome_recorded",
+        "erasure.executed",
+    ]
+    assert {"ledger.opened", "schema.registered"} == RESERVED
+    assert all(CATALOGUE.get(name) is None for name in RESERVED)
+    for one in TYPES:
+        assert CATALOGUE.get(one.type) is CATALOGUE.get(one.type, one.schema) is one
+    assert CATALOGUE.get("subject.identified", 9999) is None
+
+
+def test_a_registered_schema_never_changes() -> None:
+    """On failure: a schema that a ledger may have registered was changed. Put it back and declare
+    the next schema number; only a type that was never released may have its line remade."""
+    golden = json.loads((Path(__file__).parent / "registrations.json").read_text("utf-8"))
+    assert golden == [one.registration() for one in CATALOGUE.registrations()]
+
+
+def test_the_page_of_event_types_is_current() -> None:
+    """On failure: run `python -m ledger.catalogue > docs/event-types.md`."""
+    assert (ROOT / "docs" / "event-types.md").read_text("utf-8") == render(TYPES)
+
+
+@EACH
+def test_declarations_are_whole(event_type: EventType) -> None:
+    assert event_type.family in FAMILIES
+    assert event_type.description.endswith(".")
+    assert event_type.duty
+    assert event_type.fields.keys() == event_type.open.keys() | event_type.sealed.keys()
+    assert event_type.fields.keys() == event_type.descriptions.keys()
+    assert not event_type.open.keys() & event_type.sealed.keys()
+    assert event_type.service_added <= event_type.fields.keys()
+    assert (event_type.mark == "log") is (event_type.type == "record.consulted")
+    assert (event_type.requires_role == frozenset({"dpo"})) is (
+        event_type.type == "erasure.executed"
+    )
+    assert (event_type.occurred == "instant") is (
+        event_type.type in {"data.disclosed", "erasure.executed", "record.consulted"}
+    )
+
+
+def test_an_erasure_seals_nothing_under_the_key_it_destroys() -> None:
+    erasure = CATALOGUE.get("erasure.executed")
+    assert erasure is not None
+    assert set(erasure.sealed.values()) == {FieldClass.ATTRIBUTION}
+
+
+@EACH
+def test_json_schema_is_2020_12_and_takes_the_example(event_type: EventType) -> None:
+    schema = event_type.json_schema
+    check_schema(schema)
+    assert accepts(schema, event_type.example["data"])
+    assert schema["properties"].keys() == event_type.fields.keys() - event_type.service_added
+    assert not accepts(schema, {**event_type.example["data"], "zzz": 1})
+    digested = orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
+    assert entries.load_canonical(digested) == schema
+
+
+@EACH
+def test_the_example_becomes_an_entry_that_matches_the_registration(event_type: EventType) -> None:
+    open_fields, sealed = _prepared(event_type)
+    registry = Registry()
+    registration = {"data": {**event_type.registration(), "_sd": []}}
+    registry.learn(registration)
+    digests = [f"digest {number}" for number in range(len(sealed))]
+    who = open_fields["recipient_category"] if event_type.recipient else "lewisham-council"
+    actor = None if event_type.recipient else NOBODY
+    registry.check(
+        {
+            "type": event_type.type,
+            "schema": event_type.schema,
+            "stream": {"kind": event_type.stream_kinds[0]},
+            "occurred_at": "2026-01-05" if event_type.occurred == "date" else "2026-01-05T00:00",
+            "source": who,
+            "organisation": who,
+            "actor": actor,
+            "submitted_by": actor,
+            "regime": "uk_gdpr",
+            "data": {**open_fields, "_sd": digests},
+        }
+    )
+    assert entries.is_code(who)
+    assert entries.load_canonical(entries.canonical(open_fields)) == open_fields
+    assert entries.load_canonical(entries.canonical(sealed)) == sealed
+
+
+def _prepared(event_type: EventType) -> tuple[dict[str, Any], dict[str, Any]]:
+    open_fields, sealed = event_type.validate(event_type.example["data"])
+    assert event_type.missing_fields(open_fields, sealed) == event_type.service_added
+    more_open, more_sealed = event_type.service_fields(NOBODY, {**open_fields, **sealed}, SUPPLIED)
+    assert more_open.keys() | more_sealed.keys() == event_type.service_added
+    open_fields |= more_open
+    sealed |= more_sealed
+    assert event_type.missing_fields(open_fields, sealed) == frozenset()
+    return open_fields, sealed
+
+
+def test_examples_are_distinct_past_and_complete_events() -> None:
+    ids = [one.example["id"] for one in TYPES]
+    assert len(set(ids)) == len(ids)
+    for one in TYPES:
+        event = one.example
+        assert entries.is_uuid(event["id"])
+        assert entries.is_uuid(event["actor"])
+        stream = entries.StreamRef.parse(event["subject"])
+        assert stream.kind in one.stream_kinds
+        time = datetime.fromisoformat(event["time"])
+        assert (time.year, time.month) in {(2026, month) for month in range(1, 7)}
+        assert event["specversion"] == "1.0"
+        assert event["type"] == one.type
+        assert event["schemaversion"] == one.schema
+        assert event["datacontenttype"] == "application/json"
+        assert event["hub"] == "E09000023"
+        assert entries.is_code(event["source"])
+        assert entries.is_code(event["organisation"])
+        assert event["regime"] in entries.REGIMES
+        assert "expectedversion" not in event
+        assert len(orjson.dumps(event)) < 8_192
+
+
+def test_examples_can_follow_one_another() -> None:
+    events = [one.example for one in TYPES]
+    by_type = {event["type"]: event for event in events}
+    order = [event["type"] for event in events]
+    sent, received = by_type["data.disclosed"], by_type["disclosure.acknowledged"]
+    assert order.index(sent["type"]) < order.index(received["type"])
+    assert sent["subject"] == received["subject"]
+    assert sent["data"]["disclosure_id"] == received["data"]["disclosure_id"]
+    erased = by_type["erasure.executed"]["subject"]
+    touched = [event["type"] for event in events if event["subject"] == erased]
+    assert touched == ["case.closed", "erasure.executed"]
+
+
+@EACH
+def test_the_largest_event_that_validates_is_within_the_limit(event_type: EventType) -> None:
+    """256 KiB for a whole event (DESIGN.md section 5), however its writer escapes strings."""
+    worst = sum(
+        64 + 12 * _longest(event_type, name)
+        for name in event_type.fields
+        if name not in event_type.service_added
+    )
+    assert worst + 4_096 <= 256 * 1024
+
+
+def _longest(event_type: EventType, name: str) -> int:
+    shape = event_type.shapes[name]
+    if shape.codes is not None:
+        one = max(map(len, shape.codes))
+    else:
+        one = max([mark.longest for mark in shape.forms if isinstance(mark, Text)] or [64])
+    bounds = [mark.most for mark in shape.forms if isinstance(mark, Several)]
+    return (one + 2) * bounds[0] if bounds else one

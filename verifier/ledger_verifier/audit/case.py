@@ -1,0 +1,219 @@
+"""Verifies a case bundle: one stream's entries, each with its proof under one checkpoint.
+
+Guarantees, when the verdict is not FAILED: every entry given stands in the signed tree at its
+position; the stream's entries are its versions 1 to the last given, chained, with none left out
+between them; every type was registered in the same log before it was used; every opened field is
+one that the entry at that position commits to. That no later version was withheld is not shown.
+(docs/formats.md, "Bundles"; DESIGN sections 4 and 9.)
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ledger_verifier.audit.history import History
+from ledger_verifier.audit.report.build import build_report
+from ledger_verifier.audit.report.model import Failure, Findings, Report
+from ledger_verifier.audit.state import State
+from ledger_verifier.audit.streams import EntryChecker
+from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
+from ledger_verifier.formats.bundle import (
+    CHECKPOINT,
+    MANIFEST,
+    BundleReader,
+    CaseManifest,
+    MissingMemberError,
+    UnknownBundleFormatError,
+    decode_disclosures,
+    decode_proof,
+    disclosures_name,
+    entry_name,
+    proof_name,
+)
+from ledger_verifier.formats.disclosure import MAX_TEXT, Disclosure
+from ledger_verifier.formats.entry import MAX_ENTRY
+from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.merkle import leaf_hash, verify_inclusion
+from ledger_verifier.formats.note import MAX_NOTE
+from ledger_verifier.formats.policy import Policy
+from ledger_verifier.meaning.schemas import RESERVED_TYPES, Registry
+
+SUBJECT: Final = "case bundle"
+NOT_SHOWN: Final = (
+    "that the stream is whole: a later entry of it may have been left out of the bundle",
+    "that any other stream about the same person was included",
+)
+ID_UNIQUENESS: Final = "uniqueness of ids and of digests: a case bundle is only a part of the log"
+
+MAX_MANIFEST: Final = 4 * 1024 * 1024
+MAX_DISCLOSURES: Final = 64 * MAX_TEXT
+MAX_PROOF_BYTES: Final = 64 * 45
+
+
+def verify_case(
+    bundle: BundleReader,
+    policy: Policy,
+    *,
+    earlier: Sequence[Trusted] = (),
+    remembered: Sequence[Trusted] = (),
+    state: State | None = None,
+    policy_sha256: str | None = None,
+) -> Report:
+    """Verify a case bundle; what it holds never makes this raise.
+
+    A checkpoint in `earlier` that cannot be compared with the bundle's makes the verdict
+    UNVERIFIABLE; one that is merely `remembered` is then listed as not compared.
+    """
+    findings = Findings()
+    trusted = None
+    try:
+        manifest = CaseManifest.parse(bundle.read(MANIFEST, MAX_MANIFEST))
+        trusted = accept(bundle.read(CHECKPOINT, MAX_NOTE), policy, "the checkpoint in the bundle")
+    except (MissingMemberError, UnknownBundleFormatError) as error:
+        findings.lack(str(error))
+    except FormatError as error:
+        findings.fail(Failure(str(error)))
+    else:
+        _compare(trusted, earlier, remembered, findings)
+        _verify(bundle, manifest, trusted, findings)
+        for algorithm in missing_log_keys(trusted, policy):
+            findings.not_assessed.append(
+                f"the checkpoint has no {algorithm} by the log's own key in the policy"
+            )
+        if state is not None and not findings.failed:
+            state.add(trusted.origin, trusted.raw)
+    findings.not_assessed.append(ID_UNIQUENESS)
+    return build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
+
+
+def _compare(
+    trusted: Trusted,
+    earlier: Sequence[Trusted],
+    remembered: Sequence[Trusted],
+    findings: Findings,
+) -> None:
+    here = [known for known in remembered if known.origin == trusted.origin]
+    history = History(trusted, [*earlier, *here], findings)
+    findings.counts["earlier_checkpoints"] = history.compared
+    for known in (*history.uncompared, *history.larger):
+        reason = (
+            f"consistency with {known.label}: a case bundle holds no proof between checkpoints of "
+            "different sizes (verify the log, or a log bundle)"
+        )
+        if known in earlier:
+            findings.lack(reason)
+        else:
+            findings.not_assessed.append(reason)
+
+
+def _verify(
+    bundle: BundleReader, manifest: CaseManifest, trusted: Trusted, findings: Findings
+) -> None:
+    if manifest.origin != trusted.origin:
+        findings.fail(Failure("manifest.json: origin is not that of the checkpoint"))
+    if manifest.tree_size != trusted.size:
+        findings.fail(Failure("manifest.json: tree_size is not that of the checkpoint"))
+        return
+    listed = sorted({*manifest.positions, *manifest.registrations})
+    for name in sorted(set(bundle.names) - _expected(listed)):
+        findings.fail(Failure(f"{name} is in the bundle but not in its manifest"))
+    if manifest.registrations[0] != 0:
+        findings.lack("the bundle lacks entry 0, ledger.opened")
+    keys = [key.vkey for key in signed_log_keys(trusted)]
+    opened = _Disclosures(bundle, findings)
+    checker = EntryChecker(findings, trusted.origin, keys, observer=opened, sparse="ledger")
+    opened.registry = checker.registry
+    case = frozenset(manifest.positions)
+    for position in listed:
+        raw = _member(bundle, entry_name(position), MAX_ENTRY, position, findings)
+        if raw is None:
+            checker.gap()
+            continue
+        findings.counts["entries"] += 1
+        _check_inclusion(bundle, position, raw, trusted, findings)
+        opened.expected = manifest.stream if position in case else None
+        checker.check(position, [raw])
+    findings.counts["streams"] = 1
+
+
+def _expected(listed: Sequence[int]) -> set[str]:
+    names = {MANIFEST, CHECKPOINT}
+    for position in listed:
+        names |= {entry_name(position), proof_name(position), disclosures_name(position)}
+    return names
+
+
+def _member(
+    bundle: BundleReader, name: str, limit: int, position: int, findings: Findings
+) -> bytes | None:
+    try:
+        return bundle.read(name, limit)
+    except MissingMemberError as error:
+        findings.lack(str(error))
+    except FormatError as error:
+        findings.fail(Failure(str(error), position))
+    return None
+
+
+def _check_inclusion(
+    bundle: BundleReader, position: int, raw: bytes, trusted: Trusted, findings: Findings
+) -> None:
+    proof = _member(bundle, proof_name(position), MAX_PROOF_BYTES, position, findings)
+    if proof is None:
+        return
+    try:
+        hashes = decode_proof(proof)
+        verify_inclusion(leaf_hash(raw), position, trusted.size, hashes, trusted.root)
+    except FormatError as error:
+        findings.fail(Failure(f"not shown to be in the log at this position: {error}", position))
+    else:
+        findings.counts["proofs"] += 1
+
+
+class _Disclosures:
+    """Watches the entries go by: each must be where the manifest says, and every opened field
+    must be one that it commits to."""
+
+    def __init__(self, bundle: BundleReader, findings: Findings) -> None:
+        self._bundle = bundle
+        self._findings = findings
+        self.registry = Registry()
+        self.expected: str | None = None
+
+    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+        """Check one decoded entry."""
+        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
+        if self.expected is None and entry["type"] not in RESERVED_TYPES:
+            reason = "listed as a registration, but is none"
+            self._findings.fail(Failure(reason, position, stream, "type"))
+        elif self.expected is not None and stream != self.expected:
+            reason = "not of the stream that the bundle is about"
+            self._findings.fail(Failure(reason, position, stream, "stream"))
+        name = disclosures_name(position)
+        if name in self._bundle:
+            for reason in self._problems(position, entry):
+                self._findings.fail(Failure(reason, position, stream, "data._sd"))
+
+    def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
+        """Nothing is left to check at the end."""
+
+    def _problems(self, position: int, entry: Mapping[str, Any]) -> Iterator[str]:
+        try:
+            raw = self._bundle.read(disclosures_name(position), MAX_DISCLOSURES)
+            opened = [Disclosure.parse(text) for text in decode_disclosures(raw)]
+        except FormatError as error:
+            yield f"disclosures: {error}"
+            return
+        registration = self.registry.get(entry["type"], entry["schema"])
+        sealed = {} if registration is None else registration.sealed
+        digests, names = set(entry["data"]["_sd"]), set()
+        for number, disclosure in enumerate(opened, 1):
+            if disclosure.digest not in digests:
+                yield f"disclosure {number} opens nothing that this entry commits to"
+            elif disclosure.name not in sealed:
+                yield f"disclosure {number} names a field that its type does not seal"
+            elif disclosure.name in names:
+                yield f"disclosure {number} opens a field that another one opens already"
+            else:
+                self._findings.counts["disclosures"] += 1
+            digests.discard(disclosure.digest)
+            names.add(disclosure.name)

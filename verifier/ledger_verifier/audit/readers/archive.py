@@ -1,0 +1,46 @@
+"""Reads a log from a log bundle (see `ledger_verifier.formats.bundle`).
+
+Guarantees: a member that the bundle lacks is LackingError, so that an incomplete copy is never
+taken for a damaged log. `unread` names the members that no check asked for.
+"""
+
+from ledger_verifier.audit.readers import LackingError
+from ledger_verifier.formats.bundle import CHECKPOINT, BundleReader, MissingMemberError
+from ledger_verifier.formats.merkle import HASH_SIZE
+from ledger_verifier.formats.note import MAX_NOTE
+from ledger_verifier.formats.tiles import MAX_ENTRY_SIZE, Tile, decode_entries
+
+
+class BundleLogReader:
+    """A `LogReader` over a bundle."""
+
+    live = False
+
+    def __init__(self, bundle: BundleReader) -> None:
+        self._bundle = bundle
+        self._read: set[str] = set()
+
+    @property
+    def unread(self) -> int:
+        """Number of members that have not been asked for."""
+        return sum(1 for name in self._bundle if name not in self._read)
+
+    def checkpoint(self) -> bytes:
+        """The bundle's checkpoint; raises LackingError or BundleError."""
+        return self._member(CHECKPOINT, MAX_NOTE)
+
+    def tile(self, tile: Tile) -> bytes:
+        """A hash tile; raises LackingError or BundleError."""
+        return self._member(tile.path, tile.width * HASH_SIZE)
+
+    def entries(self, tile: Tile) -> list[bytes]:
+        """The entries of a bundle; raises LackingError, BundleError or TileError."""
+        raw = self._member(tile.path, tile.width * (2 + MAX_ENTRY_SIZE))
+        return decode_entries(raw, tile.width)
+
+    def _member(self, name: str, limit: int) -> bytes:
+        self._read.add(name)
+        try:
+            return self._bundle.read(name, limit)
+        except MissingMemberError as error:
+            raise LackingError(str(error)) from None

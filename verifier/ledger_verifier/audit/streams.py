@@ -1,0 +1,268 @@
+"""Checks the entries of a log, in order: what each says of itself, its type and its stream.
+
+Guarantees, for every entry checked without a failure: its bytes are canonical and its values of
+the allowed types; its type was registered before it and it has that shape; it is the next version
+of its stream and names the entry before it by its link hash; `recorded_at` is not before that of
+the entry before it; entry 0, and no other, is `ledger.opened`, with this log's origin and the key
+that signed the checkpoint. Memory is proportional to the number of streams.
+
+Follows DESIGN section 4 (docs/formats.md, "The entry").
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import orjson
+
+from ledger_verifier.audit.report.model import Failure, Findings
+from ledger_verifier.audit.unique import Duplicates
+from ledger_verifier.formats.entry import StreamRef, decode
+from ledger_verifier.formats.errors import EntryError, UnknownFormatError
+from ledger_verifier.meaning.schemas import (
+    LEDGER_OPENED,
+    RESERVED_TYPES,
+    SCHEMA_REGISTERED,
+    Registry,
+)
+
+ID_KEY: Final = 0
+DIGEST_KEY: Final = 1
+
+_FIELD = re.compile(r"(?:missing member )?(data\.\w+|stream\.\w+|[a-z_]+)(?=[: ]|$)")
+_MEMBERS: Final = frozenset(
+    {
+        "_sd_alg",
+        "actor",
+        "data",
+        "format",
+        "hub",
+        "id",
+        "nonce",
+        "occurred_at",
+        "organisation",
+        "recorded_at",
+        "regime",
+        "schema",
+        "source",
+        "stream",
+        "submitted_by",
+        "type",
+    }
+)
+
+
+class Observer(Protocol):
+    """Looks on while a log is verified; for checks that are not the verifier's, such as the
+    service's own tables held against its log."""
+
+    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+        """Called for every entry that could be decoded."""
+
+    def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
+        """Called once after the last entry, with every stream's version, link hash, position."""
+
+
+class EntryChecker:
+    """The checks above over entries given in order. `log_keys` are the verifier keys, as text,
+    that signed the checkpoint under the log's own name. Streams of the kind `sparse` may be given
+    in part: versions may be left out, but not repeated or turned round."""
+
+    def __init__(
+        self,
+        findings: Findings,
+        origin: str,
+        log_keys: Collection[str],
+        duplicates: Duplicates | None = None,
+        observer: Observer | None = None,
+        sparse: str | None = None,
+    ) -> None:
+        self._findings = findings
+        self._origin = origin
+        self._log_keys = log_keys
+        self._duplicates = duplicates
+        self._observer = observer
+        self._sparse = sparse
+        self._recipients: set[tuple[str, int]] = set()
+        self._stale: dict[str, tuple[int, bytes, int]] = {}
+        self._others: dict[str, tuple[int, bytes, int]] = {}
+        self._recorded = ("", 0)
+        self._blind = False
+        self.registry = Registry()
+        self.heads: dict[str, tuple[int, bytes, int]] = {}
+        self.recipient_entries = 0
+
+    @property
+    def streams(self) -> int:
+        """Number of streams met."""
+        return len(self.heads.keys() | self._stale.keys())
+
+    def gap(self) -> None:
+        """Entries were left out here: streams may continue at a later version than is known."""
+        self._blind = True
+        self._stale.update(self.heads)
+        self.heads.clear()
+
+    def check(self, start: int, entries: Sequence[bytes]) -> None:
+        """Check entries that follow those checked before, the first of them at `start`."""
+        heads, registry, observer = self.heads, self.registry, self._observer
+        duplicates, link = self._duplicates, hashlib.sha256
+        for position, raw in enumerate(entries, start):
+            try:
+                entry = decode(raw)
+            except EntryError as error:
+                self._undecodable(position, raw, error)
+                continue
+            try:
+                registry.check(entry)
+            except EntryError as error:
+                self._fail(position, entry, str(error))
+            kind = entry["type"]
+            if kind in RESERVED_TYPES or position == 0:
+                self._ledger_entry(position, entry)
+            stream = entry["stream"]
+            key = stream["kind"] + "/" + stream["id"]
+            version = stream["version"]
+            head = heads.get(key)
+            if head is None:
+                if version != 1:
+                    self._resume(position, entry, key)
+            elif version != head[0] + 1 or stream["previous"] != head[1].hex():
+                self._broken(position, key, stream, head)
+            heads[key] = (version, link(b"\x02" + raw).digest(), position)
+            recorded = entry["recorded_at"]
+            if recorded < self._recorded[0]:
+                self._decreased(position, key)
+            self._recorded = (recorded, position)
+            if duplicates is not None:
+                self._collect(duplicates, position, entry)
+            if observer is not None:
+                observer.entry(position, raw, entry)
+
+    def _fail(self, position: int, entry: Mapping[str, Any], reason: str) -> None:
+        stream = entry["stream"]
+        failure = Failure(reason, position, f"{stream['kind']}/{stream['id']}", field_of(reason))
+        self._findings.fail(failure, source="entries")
+
+    def _undecodable(self, position: int, raw: bytes, error: EntryError) -> None:
+        """An entry without bytes, of an unknown format, or malformed. Its stream goes on without
+        it, so no later break there is held against the log a second time."""
+        stream = stream_of(raw)
+        if not raw:
+            # No type of entry explains it in this version of the format.
+            reason = "absent without an entry that explains it"
+            self._findings.counts["absent"] += 1
+            self._findings.fail(Failure(reason, position), source="entries")
+        elif isinstance(error, UnknownFormatError):
+            self._findings.counts["unknown_format"] += 1
+            if self._findings.counts["unknown_format"] == 1:
+                self._findings.lack(
+                    "entries are of a format that this verifier does not know, the first at "
+                    f"position {position}: a newer verifier is needed"
+                )
+        else:
+            failure = Failure(str(error), position, stream, field_of(str(error)))
+            self._findings.fail(failure, source="entries")
+        self.gap()
+
+    def _resume(self, position: int, entry: Mapping[str, Any], key: str) -> None:
+        """A stream that is not known to be at the version before this one."""
+        version = entry["stream"]["version"]
+        before = self._stale.pop(key, None)
+        if before is not None and version <= before[0]:
+            reason = f"version {version} follows version {before[0]} of this stream"
+            self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
+        elif not self._blind and entry["stream"]["kind"] != self._sparse:
+            reason = f"the first entry of this stream has version {version}"
+            self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
+
+    def _broken(
+        self, position: int, key: str, stream: Mapping[str, Any], head: tuple[int, bytes, int]
+    ) -> None:
+        if stream["kind"] == self._sparse and stream["version"] > head[0] + 1:
+            return
+        # An entry out of place breaks the chain once: the stream may go on from where it was.
+        other = self._others.get(key)
+        self._others[key] = head
+        if other is not None and (stream["version"], stream["previous"]) == (
+            other[0] + 1,
+            other[1].hex(),
+        ):
+            return
+        if stream["version"] != head[0] + 1:
+            reason = f"version {stream['version']} follows version {head[0]}, at position {head[2]}"
+            failure = Failure(reason, position, key, "stream.version", follows=head[2])
+        else:
+            reason = (
+                f"does not name the entry before it in its stream, at position {head[2]}: "
+                "one of the two was changed"
+            )
+            failure = Failure(reason, position, key, "stream.previous", follows=head[2])
+        self._findings.fail(failure, source="chains")
+
+    def _decreased(self, position: int, key: str) -> None:
+        recorded, before = self._recorded
+        reason = f"recorded_at is before {recorded}, that of the entry at position {before}"
+        failure = Failure(reason, position, key, "recorded_at", follows=before)
+        self._findings.fail(failure, source="times")
+
+    def _ledger_entry(self, position: int, entry: Mapping[str, Any]) -> None:
+        """Entries that define the log itself, and whatever stands at position 0."""
+        kind = entry["type"]
+        if position == 0:
+            problem = genesis_problem(entry, self._origin, self._log_keys)
+            if problem is not None:
+                self._fail(position, entry, problem)
+        elif kind == LEDGER_OPENED:
+            self._fail(position, entry, "type: a second ledger.opened in one log")
+        if kind == SCHEMA_REGISTERED:
+            try:
+                registration = self.registry.learn(entry)
+            except EntryError as error:
+                self._fail(position, entry, str(error))
+                return
+            self._findings.counts["registrations"] += 1
+            if registration.recipient:
+                self._recipients.add((registration.type, registration.schema))
+
+    def _collect(self, duplicates: Duplicates, position: int, entry: Mapping[str, Any]) -> None:
+        if (entry["type"], entry["schema"]) in self._recipients:
+            # Its true source is sealed: two recipients of one category may have used one id.
+            self.recipient_entries += 1
+        else:
+            duplicates.add(ID_KEY, f"{entry['source']} {entry['id']}", position)
+        for digest in entry["data"]["_sd"]:
+            duplicates.add(DIGEST_KEY, digest, position)
+
+
+def genesis_problem(entry: Mapping[str, Any], origin: str, log_keys: Collection[str]) -> str | None:
+    """What is wrong with the entry at position 0, or None."""
+    if entry["type"] != LEDGER_OPENED:
+        return "type: entry 0 is not ledger.opened"
+    data = entry["data"]
+    if data.get("origin") != origin:
+        return "data.origin: not the origin of the checkpoint"
+    keys = data.get("keys")
+    if not isinstance(keys, list) or any(key not in keys for key in log_keys):
+        return "data.keys: does not name the key that signed the checkpoint"
+    return None
+
+
+def field_of(reason: str) -> str | None:
+    """The member of an entry that the message of an EntryError begins with, if it names one."""
+    match = _FIELD.match(reason)
+    if match is None:
+        return None
+    name = match[1]
+    return name if name.split(".")[0] in _MEMBERS else None
+
+
+def stream_of(raw: bytes) -> str | None:
+    """The stream that a malformed entry says it is in, when that much can be read."""
+    try:
+        value = orjson.loads(raw)
+        stream = value["stream"]
+        return StreamRef.parse(f"{stream['kind']}/{stream['id']}").text
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

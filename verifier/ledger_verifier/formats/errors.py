@@ -1,0 +1,46 @@
+"""What the parsers and verifiers of this package raise.
+
+Bytes may come from anyone, so a parser here raises a `FormatError` or returns: no other exception
+escapes it. A message names the rule that was broken and where; it never repeats a sealed value,
+a private key or a stretch of the input.
+"""
+
+
+class FormatError(ValueError):
+    """Some bytes are not what they claim to be, or do not prove what they claim to prove."""
+
+
+class NoteError(FormatError):
+    """A signed note, a verifier key or a private key is malformed."""
+
+
+class CheckpointError(FormatError):
+    """A checkpoint is malformed, or a signature on it by a trusted key does not verify."""
+
+
+class ProofError(FormatError):
+    """A Merkle proof or a tlog-proof file is malformed, or does not lead to the root."""
+
+
+class TileError(FormatError):
+    """A tile path, a hash tile or an entry bundle is malformed."""
+
+
+class PolicyError(FormatError):
+    """A trust policy file is malformed or contradicts itself."""
+
+
+class EntryError(FormatError):
+    """An entry is not canonical, or not of the shape its format or its registration declares."""
+
+
+class UnknownFormatError(EntryError):
+    """An entry is of a format that this version does not know: unverifiable, rather than wrong."""
+
+
+class DisclosureError(FormatError):
+    """A disclosure is malformed, or belongs to no commitment of its entry."""
+
+
+class BundleError(FormatError):
+    """A bundle is not the deterministic archive that the format prescribes."""
