@@ -39,6 +39,8 @@ class Cursor(Protocol):
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None: ...
 
+    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None: ...
+
     def fetchone(self) -> tuple[Any, ...] | None: ...
 
     def fetchall(self) -> list[tuple[Any, ...]]: ...
@@ -62,6 +64,9 @@ class _SqliteCursor:
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         self._cursor.execute(sql, params)
+
+    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        self._cursor.executemany(sql, params)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._cursor.fetchone()
@@ -118,6 +123,9 @@ class _PostgresCursor:
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         # The SQL is this package's own constant text, never a caller's.
         self._cursor.execute(sql.replace("?", "%s").encode(), params)
+
+    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        self._cursor.executemany(sql.replace("?", "%s").encode(), params)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         return self._cursor.fetchone()

@@ -21,7 +21,7 @@ from ledger.store.records import ATTRIBUTION, SUBJECT
 from ledger.submission import Submission
 from ledger.vault.sealing import associated_data, seal
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.formats.disclosure import Disclosure
+from ledger_verifier.formats.disclosure import Disclosure, commit
 from ledger_verifier.formats.errors import EntryError
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
 
@@ -109,9 +109,9 @@ def split(credential: Credential, submission: Submission, event_type: EventType)
 
 def _disclosures(event_type: EventType, sealed: Mapping[str, Any]) -> dict[str, list[Disclosure]]:
     groups: dict[str, list[Disclosure]] = {SUBJECT: [], ATTRIBUTION: []}
-    for name, field_class in event_type.sealed.items():
-        key_class = ATTRIBUTION if field_class == ATTRIBUTION_CLASS else SUBJECT
-        groups[key_class].append(Disclosure.make(name, sealed[name]))
+    for disclosure in commit((name, sealed[name]) for name in event_type.sealed):
+        attributes = event_type.sealed[disclosure.name] == ATTRIBUTION_CLASS
+        groups[ATTRIBUTION if attributes else SUBJECT].append(disclosure)
     return groups
 
 

@@ -26,6 +26,7 @@ from ledger.errors import (
 from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, occurred_at, prepare
 from ledger.log.client import WriterClient
 from ledger.log.messages import HUB, VERSION, Committed, PreparedEvent, Refused
+from ledger.lookup import DuplicateLookup
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
 from ledger.store.base import Store
@@ -56,6 +57,7 @@ class Recorder:
     ) -> None:
         self._origin, self._store, self._keys = origin, store, keys
         self._opener, self._writer, self._receipts = opener, writer, receipts
+        self._lookup = DuplicateLookup(store)
 
     async def record(
         self, credential: Credential, submissions: Sequence[Submission]
@@ -65,7 +67,7 @@ class Recorder:
         _check_erasures_come_last(submissions)
         drafts: dict[Key, Draft] = {}
         for _ in range(MAX_ATTEMPTS):
-            known = await asyncio.to_thread(self._store.duplicates, list(first))
+            known = await self._lookup.positions(list(first))
             results: dict[Key, Recorded] = {}
             for key, index in first.items():
                 with _at(index, submissions):

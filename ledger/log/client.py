@@ -44,6 +44,7 @@ class WriterClient:
         self._waiting: dict[int, tuple[asyncio.Future[Outcome], int]] = {}
         self._events_waiting = 0
         self._number = 0
+        self._unsent: list[bytes] = []
         self.last_words = ""
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -99,13 +100,21 @@ class WriterClient:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (future, len(events))
         self._events_waiting += len(events)
-        self._writer.write(
-            frame({"n": number, "events": [event_to_json(event) for event in events]})
-        )
+        self._send(frame({"n": number, "events": [event_to_json(event) for event in events]}))
         try:
             return await future
         finally:
             self._forget(number)
+
+    def _send(self, data: bytes) -> None:
+        """Write what one turn of the event loop brings together, at its end, in one piece."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(data)
+
+    def _flush(self) -> None:
+        data, self._unsent = b"".join(self._unsent), []
+        self._writer.write(data)
 
     def _forget(self, number: int) -> None:
         waiting = self._waiting.pop(number, None)

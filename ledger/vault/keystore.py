@@ -15,6 +15,8 @@ from ledger.errors import VaultUnavailable
 from ledger.vault.wrapper import KeyWrapper
 
 KEY_BYTES = 32
+#: Streams looked up in one statement.
+_GROUP = 500
 
 StreamKey = tuple[str, str]
 
@@ -45,20 +47,9 @@ class KeyStore:
         with self._database.transaction() as rows:
             found = self._select(rows, wanted)
             missing = [stream_key for stream_key in wanted if stream_key not in found]
-            for stream, key_class in missing:
-                key_id = str(uuid4())
-                # Another replica may mint the same at this moment: the first one counts.
-                rows.execute(
-                    "INSERT INTO stream_keys (key_id, stream, key_class, wrapped)"
-                    " VALUES (?, ?, ?, ?) ON CONFLICT (stream, key_class) DO NOTHING",
-                    (
-                        key_id,
-                        stream,
-                        key_class,
-                        self._wrapper.wrap(key_id, os.urandom(KEY_BYTES)),
-                    ),
-                )
-            found.update(self._select(rows, missing))
+            if missing:
+                self._mint(rows, missing)
+                found.update(self._select(rows, missing))
         if len(found) < len(set(wanted)):
             raise VaultUnavailable("The key store lost a key while it was being made.")
         return {
@@ -66,18 +57,36 @@ class KeyStore:
             for stream_key, (key_id, wrapped) in found.items()
         }
 
+    def _mint(self, rows: Cursor, missing: Sequence[StreamKey]) -> None:
+        """Make keys. Another replica may make the same at this moment: the first one counts."""
+        random = os.urandom(KEY_BYTES * len(missing))
+        minted = []
+        for index, (stream, key_class) in enumerate(missing):
+            key_id = str(uuid4())
+            key = random[KEY_BYTES * index : KEY_BYTES * (index + 1)]
+            minted.append((key_id, stream, key_class, self._wrapper.wrap(key_id, key)))
+        rows.executemany(
+            "INSERT INTO stream_keys (key_id, stream, key_class, wrapped)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT (stream, key_class) DO NOTHING",
+            minted,
+        )
+
     def _select(
         self, rows: Cursor, wanted: Sequence[StreamKey]
     ) -> dict[StreamKey, tuple[str, bytes]]:
         found: dict[StreamKey, tuple[str, bytes]] = {}
-        for stream, key_class in wanted:
+        streams = sorted({stream for stream, _ in wanted})
+        asked = set(wanted)
+        for start in range(0, len(streams), _GROUP):
+            group = streams[start : start + _GROUP]
             rows.execute(
-                "SELECT key_id, wrapped FROM stream_keys WHERE stream = ? AND key_class = ?",
-                (stream, key_class),
+                "SELECT stream, key_class, key_id, wrapped FROM stream_keys"
+                f" WHERE stream IN ({','.join('?' * len(group))})",
+                group,
             )
-            row = rows.fetchone()
-            if row is not None:
-                found[(stream, key_class)] = (row[0], bytes(row[1]))
+            for stream, key_class, key_id, wrapped in rows.fetchall():
+                if (stream, key_class) in asked:
+                    found[(stream, key_class)] = (key_id, bytes(wrapped))
         return found
 
     def key(self, key_id: str) -> bytes | None:

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,13 +22,14 @@ SALT_BYTES: Final = 32
 #: Longest text accepted from outside: a sealed value is bounded by the size of one event.
 MAX_TEXT: Final = 512 * 1024
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SALT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def b64url(raw: bytes) -> str:
     """Unpadded base64url (RFC 4648, section 5)."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def b64url_decode(text: str) -> bytes:
@@ -62,16 +64,7 @@ class Disclosure:
         Raises DisclosureError or EntryError for what `parse` would refuse: a commitment that cannot
         be read back would lose its field for good.
         """
-        salt = b64url(secrets.token_bytes(SALT_BYTES))
-        text = b64url(canonical([salt, name, value]))
-        # Most values are plain enough to need no reading back.
-        plain = value is None or (type(value) is str and value.isascii())
-        if plain and len(text) <= MAX_TEXT and _NAME.fullmatch(name) is not None:
-            return cls(salt, name, value, text)
-        disclosure = cls.parse(text)
-        if disclosure.value != value:
-            raise DisclosureError("value has no form of its own in JSON")
-        return disclosure
+        return _under(secrets.token_bytes(SALT_BYTES), name, value)
 
     @classmethod
     def parse(cls, text: str) -> "Disclosure":
@@ -90,6 +83,19 @@ class Disclosure:
         if type(name) is not str or _NAME.fullmatch(name) is None:
             raise DisclosureError("disclosure has not a field name")
         return cls(salt, name, value, text)
+
+
+def commit(fields: Iterable[tuple[str, Any]]) -> list[Disclosure]:
+    """Commitments to several fields, each under a fresh salt; all randomness is drawn at once.
+    Raises as `Disclosure.make` does."""
+    items = list(fields)
+    random = secrets.token_bytes(SALT_BYTES * len(items))
+    made = []
+    for index, (name, value) in enumerate(items):
+        salt = b64url(random[SALT_BYTES * index : SALT_BYTES * (index + 1)])
+        text = b64url(canonical([salt, name, value]))
+        made.append(Disclosure(salt, name, value, text))
+    return made
 
 
 def digest_of(text: str) -> str:
