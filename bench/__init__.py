@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`. Every figure states its durability and signing."""
