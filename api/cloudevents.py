@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -77,6 +78,7 @@ def mode_of(headers: Iterable[tuple[str, str]]) -> Mode:
             raise UnsupportedMediaType(f"The media type is not taken here. {_TAKEN}")
 
 
+@lru_cache(maxsize=64)
 def _json_type(value: str) -> str | None:
     """The media type in lower case, or None where a parameter says anything but UTF-8."""
     message = Message()

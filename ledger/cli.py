@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import Progress
 
 from ledger import config
 from ledger.access import Role
@@ -18,6 +20,7 @@ from ledger.database import open_database
 from ledger.errors import LedgerError
 from ledger.exports.bundles import write_log_bundle
 from ledger.initialise import initialise
+from ledger.projections.cases import CaseIndex
 from ledger.store import open_store
 from ledger.tokens import TokenStore
 
@@ -110,17 +113,49 @@ def bundle(data: Path, to: Path) -> None:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="A policy file other than the data directory's own.",
 )
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the report as a page, to a new file.",
+)
 @explained
-def fsck(data: Path, as_json: bool, policy_file: Path | None) -> None:
+def fsck(data: Path, as_json: bool, policy_file: Path | None, html: Path | None) -> None:
     """Check the whole ledger in its database, with the verifier's own engine.
 
     Exit codes are the verifier's: 0 verified, 1 failed, 3 unwitnessed, 4 unverifiable.
     """
-    from ledger.fsck import check, show  # the verifier's engine is loaded only here
+    from ledger.fsck import check, save_html, show  # the verifier's engine is loaded only here
 
+    if html is not None and html.exists():
+        raise click.ClickException(f"{html} exists already.")
     report = check(config.load(data), policy_file)
     show(report, as_json_object=as_json, write=sys.stdout.buffer.write)
+    if html is not None:
+        try:
+            save_html(report, html)
+        except OSError as error:
+            raise click.ClickException(f"{html} cannot be written: {error.strerror}") from None
     sys.exit(report.verdict.exit_code)
+
+
+@cli.command()
+@_data
+@explained
+def rebuild(data: Path) -> None:
+    """Fold the read models anew from the log, beside the live ones, and swap them in."""
+    directory = config.load(data)
+    store = open_store(directory.database)
+    read_models = open_database(directory.projections_database)
+    index = CaseIndex(read_models)
+    try:
+        index.create()
+        with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bar:
+            task = bar.add_task("cases", total=None)
+            size = index.rebuild(store, lambda done, of: bar.update(task, completed=done, total=of))
+        click.echo(f"Rebuilt from {size} entries. SHA-256 of the states: {index.digest()}")
+    finally:
+        read_models.close()
+        store.close()
 
 
 @cli.group()

@@ -5,7 +5,8 @@ position is still the one that was read, so that each entry is folded exactly on
 projectors run; the state of a case equals a replay of its stream up to that position.
 """
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import orjson
@@ -15,14 +16,17 @@ from ledger.store.base import Store
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.case import CaseState, fold
 
-#: The version of the tables: a new fold writes new tables beside the old.
-TABLE: Final = "case_state_v1"
+#: The version of the fold: states made by another are not read, and are made anew.
 PROJECTION: Final = "cases/v1"
 BATCH: Final = 1000
 
 
 class CaseIndex:
-    """The projection's tables in one database. Methods block."""
+    """The projection's tables in one database. Methods block.
+
+    States are kept in generations, of which one is live. A rebuild fills the next generation
+    beside it and takes its place when it has caught up.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,32 +35,46 @@ class CaseIndex:
         """Create what is missing. A projection holds nothing that the log does not."""
         with self._database.transaction() as rows:
             rows.execute(
-                f"CREATE TABLE IF NOT EXISTS {TABLE} (case_id TEXT PRIMARY KEY, hub TEXT NOT NULL,"
-                " state TEXT NOT NULL)"
+                "CREATE TABLE IF NOT EXISTS case_states (generation BIGINT NOT NULL,"
+                " case_id TEXT NOT NULL, hub TEXT NOT NULL, state TEXT NOT NULL,"
+                " PRIMARY KEY (generation, case_id))"
             )
             rows.execute(
-                "CREATE TABLE IF NOT EXISTS projections (name TEXT PRIMARY KEY,"
-                " size BIGINT NOT NULL)"
+                "CREATE TABLE IF NOT EXISTS projections (generation BIGINT PRIMARY KEY,"
+                " name TEXT NOT NULL, size BIGINT NOT NULL, live BIGINT NOT NULL)"
             )
-            rows.execute(
-                "INSERT INTO projections (name, size) VALUES (?, 0) ON CONFLICT (name) DO NOTHING",
-                (PROJECTION,),
-            )
+            if self._live(rows) is None:
+                self._begin(rows, live=True)
+
+    def _live(self, rows: Cursor) -> tuple[int, int] | None:
+        """Generation and size of what is live."""
+        rows.execute(
+            "SELECT generation, size FROM projections WHERE name = ? AND live = 1", (PROJECTION,)
+        )
+        row = rows.fetchone()
+        return None if row is None else (int(row[0]), int(row[1]))
+
+    def _begin(self, rows: Cursor, *, live: bool) -> int:
+        rows.execute("SELECT COALESCE(MAX(generation), 0) + 1 FROM projections")
+        row = rows.fetchone()
+        generation = 1 if row is None else int(row[0])
+        rows.execute(
+            "INSERT INTO projections (generation, name, size, live) VALUES (?, ?, 0, ?)",
+            (generation, PROJECTION, int(live)),
+        )
+        return generation
 
     def size(self) -> int:
-        """How many entries of the log are reflected."""
+        """How many entries of the log the live states reflect."""
         with self._database.transaction() as rows:
-            return self._size(rows)
+            live = self._live(rows)
+        return 0 if live is None else live[1]
 
-    def _size(self, rows: Cursor) -> int:
-        rows.execute("SELECT size FROM projections WHERE name = ?", (PROJECTION,))
-        row = rows.fetchone()
-        return 0 if row is None else int(row[0])
-
-    def step(self, store: Store, batch: int = BATCH) -> int:
-        """Fold up to `batch` further entries; returns how many (0: caught up)."""
+    def step(self, store: Store, batch: int = BATCH, generation: int | None = None) -> int:
+        """Fold up to `batch` further entries into a generation (None: the live one); returns how
+        many (0: caught up). Raises ProjectionRaceError when another was doing the same."""
         with self._database.transaction() as rows:
-            start = self._size(rows)
+            into, start = self._place(rows, generation)
             found = store.entries(start, batch)
             if not found:
                 return 0
@@ -64,46 +82,112 @@ class CaseIndex:
             for stored in found:
                 kind, _, case_id = stored.stream.partition("/")
                 if kind == "case":
-                    state = changed.get(case_id) or self._state(rows, case_id)
+                    state = changed.get(case_id) or self._state(rows, into, case_id)
                     changed[case_id] = fold(state, entries.decode(stored.raw))
-            for case_id, state in changed.items():
-                rows.execute(
-                    f"INSERT INTO {TABLE} (case_id, hub, state) VALUES (?, ?, ?)"
-                    " ON CONFLICT (case_id) DO UPDATE SET state = excluded.state",
-                    (case_id, state.hub, _dump(state)),
-                )
+            rows.executemany(
+                "INSERT INTO case_states (generation, case_id, hub, state) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (generation, case_id) DO UPDATE SET state = excluded.state",
+                [(into, case_id, state.hub, _dump(state)) for case_id, state in changed.items()],
+            )
             rows.execute(
-                "UPDATE projections SET size = ? WHERE name = ? AND size = ? RETURNING size",
-                (start + len(found), PROJECTION, start),
+                "UPDATE projections SET size = ? WHERE generation = ? AND size = ? RETURNING size",
+                (start + len(found), into, start),
             )
             if rows.fetchone() is None:
                 raise ProjectionRaceError("another projector has moved on")
         return len(found)
 
-    def _state(self, rows: Cursor, case_id: str) -> CaseState | None:
-        rows.execute(f"SELECT state FROM {TABLE} WHERE case_id = ?", (case_id,))
+    def _place(self, rows: Cursor, generation: int | None) -> tuple[int, int]:
+        """The generation to fold into, and the position it has come to."""
+        if generation is None:
+            live = self._live(rows)
+            if live is None:
+                raise ProjectionRaceError("the projection has not been created")
+            return live
+        rows.execute("SELECT size FROM projections WHERE generation = ?", (generation,))
+        row = rows.fetchone()
+        if row is None:
+            raise ProjectionRaceError("another rebuild has taken over")
+        return generation, int(row[0])
+
+    def rebuild(
+        self,
+        store: Store,
+        progress: Callable[[int, int], None] | None = None,
+        batch: int = BATCH,
+    ) -> int:
+        """Fold the whole log anew beside the live states, then take their place; returns how many
+        entries that was. Readers see the old states until they see the new. What an abandoned
+        rebuild left is removed first."""
+        with self._database.transaction() as rows:
+            self._drop(rows, "live = 0")
+            generation = self._begin(rows, live=False)
+        while True:
+            step = self.step(store, batch, generation)
+            with self._database.transaction() as rows:
+                live, (_, size) = self._live(rows), self._place(rows, generation)
+                target = size if live is None else live[1]
+                if step == 0 or size >= target:
+                    rows.execute("UPDATE projections SET live = 0 WHERE live = 1")
+                    rows.execute(
+                        "UPDATE projections SET live = 1 WHERE generation = ?", (generation,)
+                    )
+                    self._drop(rows, "live = 0")
+                    return size
+            if progress is not None:
+                progress(size, target)
+
+    def _drop(self, rows: Cursor, which: str) -> None:
+        rows.execute(
+            f"DELETE FROM case_states WHERE generation IN"
+            f" (SELECT generation FROM projections WHERE {which})"
+        )
+        rows.execute(f"DELETE FROM projections WHERE {which}")
+
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal, of all live states in order of case id."""
+        digest = hashlib.sha256()
+        with self._database.transaction() as rows:
+            rows.execute(
+                "SELECT s.case_id, s.state FROM case_states s JOIN projections p"
+                " ON s.generation = p.generation WHERE p.live = 1 AND p.name = ?"
+                " ORDER BY s.case_id",
+                (PROJECTION,),
+            )
+            for case_id, state in rows.fetchall():
+                digest.update(f"{case_id} {state}\n".encode())
+        return digest.hexdigest()
+
+    def _state(self, rows: Cursor, generation: int, case_id: str) -> CaseState | None:
+        rows.execute(
+            "SELECT state FROM case_states WHERE generation = ? AND case_id = ?",
+            (generation, case_id),
+        )
         row = rows.fetchone()
         return None if row is None else CaseState.from_json(orjson.loads(row[0]))
 
     def state(self, case_id: str) -> CaseState | None:
         """The state of one case as of `size`."""
         with self._database.transaction() as rows:
-            return self._state(rows, case_id)
+            live = self._live(rows)
+            return None if live is None else self._state(rows, live[0], case_id)
 
     def page(
         self, hubs: Collection[str] | None, after: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Up to `limit` cases of these hubs (None: all) after a case id, and the next cursor."""
-        clauses, params = ["case_id > ?"], [after or ""]
+        clauses = ["p.live = 1", "p.name = ?", "s.case_id > ?"]
+        params: list[Any] = [PROJECTION, after or ""]
         if hubs is not None:
             if not hubs:
                 return [], None
-            clauses.append(f"hub IN ({','.join('?' * len(hubs))})")
+            clauses.append(f"s.hub IN ({','.join('?' * len(hubs))})")
             params += sorted(hubs)
         with self._database.transaction() as rows:
             rows.execute(
-                f"SELECT case_id, state FROM {TABLE} WHERE {' AND '.join(clauses)}"
-                " ORDER BY case_id LIMIT ?",
+                "SELECT s.case_id, s.state FROM case_states s JOIN projections p"
+                f" ON s.generation = p.generation WHERE {' AND '.join(clauses)}"
+                " ORDER BY s.case_id LIMIT ?",
                 [*params, limit + 1],
             )
             found = rows.fetchall()
