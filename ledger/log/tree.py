@@ -9,12 +9,7 @@ complete never change, hence may be cached without ever being wrong.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ledger_verifier.formats.merkle import (
-    CompactRange,
-    node_hash,
-    prove_inclusion,
-    root_of,
-)
+from ledger_verifier.formats.merkle import CompactRange, node_hash, root_of
 
 TILE_HEIGHT: Final = 8
 #: Complete subtrees kept in memory, some 120 bytes each.
@@ -31,6 +26,8 @@ class Tree:
         self._range = CompactRange(size, edge)
         self._cells = cells
         self._nodes: dict[tuple[int, int], bytes] = {}
+        self._edge: list[bytes] = []
+        self._edge_size = -1
 
     @property
     def size(self) -> int:
@@ -69,8 +66,36 @@ class Tree:
         return cells
 
     def prove(self, position: int) -> list[bytes]:
-        """Inclusion proof of a leaf in the tree as it is now."""
-        return prove_inclusion(position, self._range.size, self._node)
+        """Inclusion proof of a leaf in the tree as it is now (RFC 6962, section 2.1.1)."""
+        size = self._range.size
+        if not 0 <= position < size:
+            raise IndexError("no such leaf in the tree")
+        nodes, edge = self._nodes, self._right_edge()
+        path: list[bytes] = []
+        index, last, height = position, size - 1, 0
+        while last:
+            if index & 1:
+                path.append(nodes.get((height, index - 1)) or self._node(height, index - 1))
+            elif index + 1 < last:
+                path.append(nodes.get((height, index + 1)) or self._node(height, index + 1))
+            elif index < last:
+                path.append(edge[height])
+            index, last, height = index >> 1, last >> 1, height + 1
+        return path
+
+    def _right_edge(self) -> list[bytes]:
+        """At each height the hash of the last subtree, which may be incomplete; made once for
+        each size."""
+        size = self._range.size
+        if self._edge_size != size:
+            last, digest, edge = size - 1, self._node(0, size - 1), []
+            while last:
+                edge.append(digest)
+                if last & 1:
+                    digest = node_hash(self._node(len(edge) - 1, last - 1), digest)
+                last >>= 1
+            self._edge, self._edge_size = edge, size
+        return self._edge
 
     def _stack(self) -> list[tuple[int, int, bytes]]:
         size, stack, start = self._range.size, [], 0
