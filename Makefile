@@ -6,13 +6,14 @@
 PYTHON ?= python3
 PORT   ?= 8080
 DATA   ?= demo-data
+KILLS  ?= 200
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint serve lock clean
+.PHONY: help setup demo test browser kill strace lint serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +40,34 @@ $(STAMP): requirements.lock pyproject.toml verifier/pyproject.toml
 demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
 	$(BIN)/python -m demo
 
-test: lint ## Lint, types, import rules and the whole test suite
+test: lint browser ## Lint, types, import rules and the whole test suite
 	$(BIN)/python -m pytest -n 2
+
+# The tests look at pages in it; nothing else needs it.
+browser: ## Make sure that Chromium is there, which the tests use
+	@for name in chromium chromium-browser google-chrome; do \
+	  command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	else \
+	  echo "The tests look at pages in Chromium, and it is not on PATH." >&2; \
+	  echo "On Debian and Ubuntu install it with: sudo apt-get install chromium" >&2; exit 1; \
+	fi
+
+
+kill: setup ## Kill a service under load 200 times, and count what was lost or doubled
+	$(BIN)/python -m tests.faults.kill --kills $(KILLS)
+
+strace: setup ## Fail the writer's system calls one by one (needs strace, and leave to trace)
+	@command -v strace >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends strace; \
+	  else \
+	    echo "strace is not on PATH. On Debian and Ubuntu: sudo apt-get install strace" >&2; exit 1; \
+	  fi; }
+	$(BIN)/python -m tests.faults.strace
 
 lint: setup ## Style, formatting, types and import rules only
 	$(BIN)/ruff check .

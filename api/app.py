@@ -22,13 +22,13 @@ from api.routes.events import PARSER
 from api.routing import add_routes
 from ledger.catalogue import CATALOGUE
 
-#: The index page has no script, style, image or form, so a browser need load nothing.
+_CSP: Final = "Content-Security-Policy"
+#: The index page has no script, style, image or form, so a browser need load nothing. `/docs` has
+#: a policy of its own.
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    _CSP: ("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     "Server": "hub-ledger",
 }
 
@@ -51,6 +51,9 @@ def build_app(ledger: Door, *, now: Callable[[], datetime] = _utc_now) -> web.Ap
 
 
 async def _finish(request: web.Request, response: web.StreamResponse) -> None:
+    own = response.headers.get(_CSP)
     response.headers.update(SECURITY_HEADERS)
+    if own is not None:
+        response.headers[_CSP] = own
     if request.path.startswith("/v1/") or response.status >= 400:
         response.headers["Cache-Control"] = "no-store"

@@ -42,8 +42,10 @@ def document(routes: Sequence[Route], event_types: Iterable[EventType], version:
 
 
 def _operation(route: Route) -> dict[str, Any]:
+    family = route.handler.__module__.rpartition(".")[2]
     operation: dict[str, Any] = {
-        "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
+        "operationId": f"{family}_{route.handler.__name__}",
+        "tags": [family],
         "summary": route.summary,
         "security": [] if route.operation is None else [{"token": []}],
         "responses": _responses(route),
@@ -80,7 +82,8 @@ def _responses(route: Route) -> dict[str, Any]:
 
 def _reply(reply: Reply) -> dict[str, Any]:
     media: Mapping[str, Any] = {} if reply.schema is None else {"schema": reply.schema}
-    return {"description": reply.description, "content": {reply.media_type: media}}
+    content = dict.fromkeys((reply.media_type, *reply.others), media)
+    return {"description": reply.description, "content": content}
 
 
 def _problem(slugs: Sequence[str]) -> dict[str, Any]:

@@ -19,6 +19,10 @@ _INSTANT = re.compile(
 )
 
 
+#: Nothing that is recorded here happened before; and a time zone can be applied to any date after.
+EARLIEST_YEAR: Final = 1900
+
+
 class NotAnInstant(ValueError):
     """The text is not an RFC 3339 instant; the message says why, without the text."""
 
@@ -40,6 +44,8 @@ def normalise(text: str) -> str:
         moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         raise NotAnInstant("a date and time that exist") from None
+    if moment.year < EARLIEST_YEAR:
+        raise NotAnInstant(f"a date and time from {EARLIEST_YEAR} on")
     return stamp(moment)
 
 

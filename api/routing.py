@@ -39,11 +39,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply that is not a problem. `schema` is JSON Schema, None where the bytes are not JSON."""
+    """A reply that is not a problem. `schema` is JSON Schema, None where the bytes are not JSON.
+    `others` are further media types that it may have."""
 
     description: str
     media_type: str = JSON
     schema: Mapping[str, Any] | None = None
+    others: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,15 @@ def _read() -> dict[str, Schema]:
         "Case": {"type": "object", "description": "The state of a case, from its open entries"},
         "CaseList": _object(
             {
-                "items": _array({"type": "object"}),
+                "items": _array(
+                    _object(
+                        {
+                            "stream": {"type": "string"},
+                            "hub": {"type": "string"},
+                            "status": {"type": "string"},
+                        }
+                    )
+                ),
                 "next_after": {"type": ["string", "null"]},
             }
         ),

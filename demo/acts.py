@@ -16,7 +16,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act: when it happened, to which stream, by whom, and its data."""
+    """One act: when it happened, to which stream, by whom, and its data.
+
+    `id` is that of its event where another act names it; others are given one when posted.
+    """
 
     at: datetime
     type: str
@@ -27,6 +30,7 @@ class Act:
     actor: str
     regime: str
     data: dict[str, Any]
+    id: str | None = None
 
 
 def in_order(lives: Iterable[list[Act]]) -> Iterator[Act]:

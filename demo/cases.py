@@ -1,18 +1,20 @@
 """The life of one simulated case, from identification to closing or erasure.
 
 What is drawn: whether the hub accepts; whether and when the person is told why; which
-support is offered and what comes of it; who receives data and says so; who looks at the
-record. Everything is drawn from the generator given, so a seed fixes a whole year.
+support is offered, what is answered and what comes of it; who receives data, says so and
+erases it; what is altered or entered by mistake; who looks at the record. Everything is
+drawn from the generator given, so a seed fixes a whole year.
 """
 
 import math
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
 from demo import figures, people
-from demo.acts import Act, at_work, make_reference, pick
-from demo.sharing import sharing, viewing
+from demo.acts import Act, at_work, make_reference, make_uuid, pick
+from demo.sharing import recalling, sharing, viewing
 from demo.world import PROVIDER, Desk, World
 
 POLICE_SOURCES: Final = ("police-intelligence", "social-media")
@@ -50,7 +52,10 @@ def case_life(rng: Random, world: World, began: datetime) -> list[Act]:
     case = make_reference(rng)
     actor = rng.choice(desk.staff)
     accepted = rng.random() < figures.SHARE_ACCEPTED
-    acts = [_identified(rng, world, desk, case, actor, began)]
+    acts = [
+        _identified(rng, world, desk, case, actor, began),
+        _screened(rng, desk, case, actor, began, accepted),
+    ]
     if accepted:
         acts += _told(rng, desk, case, actor, began)
         acts += _supported(rng, world, case, began)
@@ -59,7 +64,13 @@ def case_life(rng: Random, world: World, began: datetime) -> list[Act]:
     closed = [act.at for act in acts if act.type == "case.closed"]
     until = min([*closed, figures.YEAR_END])
     if accepted:
-        acts += sharing(rng, world, desk, case, began, until)
+        shared = sharing(rng, world, desk, case, began, until)
+        acts += shared
+        if closed:
+            left = [act for act in shared if act.type == "data.disclosed"]
+            acts += recalling(rng, world, desk, case, left, closed[0])
+        if rng.random() < figures.SHARE_ALTERED:
+            acts.append(_altered(rng, desk, case, began, until))
     acts += viewing(rng, desk, case, began, until)
     acts.sort(key=lambda act: act.at)
     return [act for act in acts if act.at < figures.YEAR_END]
@@ -96,6 +107,37 @@ def _identified(rng: Random, world: World, desk: Desk, case: str, actor: str, at
     if police:
         data["intelligence_grade"] = rng.choice(("1ap", "2bp", "2bc"))
     return desk.act(at, "subject.identified", f"case/{case}", data, actor)
+
+
+def _screened(
+    rng: Random, desk: Desk, case: str, actor: str, began: datetime, accepted: bool
+) -> Act:
+    """Decided within four days if accepted, the next day if not: before anything else is."""
+    at = at_work(rng, began + timedelta(days=rng.randint(1, 4) if accepted else 1))
+    turned_away = rng.choice(("rejected", "rejected", "rejected", "referred-on"))
+    data = {
+        "outcome": "accepted" if accepted else turned_away,
+        "criteria_version": _CRITERIA_VERSION,
+        "decision_role": "panel",
+        "automation_level": "none",
+        "human_involvement": "decided-by-a-person",
+        "reasons": "Invented: agreed by everyone at the panel.",
+        "risk_assessment": "Invented: nothing that cannot wait for the next review.",
+        "panel_id": make_reference(rng),
+    }
+    return desk.act(at, "screening.decided", f"case/{case}", data, actor)
+
+
+def _altered(rng: Random, desk: Desk, case: str, began: datetime, until: datetime) -> Act:
+    day = began + (until - began) * rng.random()
+    data = {
+        "altered_fields": ["address"],
+        "reason": "out-of-date",
+        "before": "Invented: an address in the Borough of Nowhere.",
+        "after": "Invented: another address in the Borough of Nowhere.",
+    }
+    at = max(at_work(rng, day), began + timedelta(hours=1))
+    return desk.act(at, "record.altered", f"case/{case}", data, rng.choice(desk.staff))
 
 
 def _told(rng: Random, desk: Desk, case: str, actor: str, began: datetime) -> list[Act]:
@@ -165,27 +207,90 @@ def _supported(rng: Random, world: World, case: str, began: datetime) -> list[Ac
         "erase_due": _day(closed, 365),
         "reason": reason,
     }
+    acts = [desk.act(offered, "support.offered", f"case/{case}", offer, actor)]
+    if answer != "no-response":
+        acts += _answered(rng, desk, case, actor, offered, answer, offer["pathway"])
+    acts += _reviewed(rng, desk, case, actor, began, closed)
+    return [*acts, desk.act(closed, "case.closed", f"case/{case}", end, actor)]
+
+
+def _answered(
+    rng: Random, desk: Desk, case: str, actor: str, offered: datetime, answer: str, pathway: str
+) -> list[Act]:
+    """The answer to an offer; now and then entered twice, and then corrected the same day."""
+    at = at_work(rng, offered + timedelta(days=rng.randint(1, 10)))
+    by = rng.choice(("subject", "subject-and-parent"))
+    data: dict[str, Any] = {"pathway": pathway, "answered_by": by}
+    if answer == "accepted":
+        data |= {"provider": PROVIDER, "plan": "Invented: as offered, on Mondays after school."}
+    else:
+        data |= {"reason": rng.choice(("not-wanted", "supported-elsewhere", "not-stated"))}
+    entered = desk.act(at, f"support.{answer}", f"case/{case}", data, actor)
+    if rng.random() >= figures.SHARE_ENTERED_TWICE:
+        return [entered]
+    again = replace(
+        entered,
+        at=at + timedelta(minutes=2),
+        id=make_uuid(rng, at + timedelta(minutes=2)),
+    )
+    mistake = {
+        "corrected_event": again.id,
+        "correction_class": "duplicate",
+        "reason": "Invented: the answer was entered twice.",
+    }
+    corrected = at + timedelta(minutes=rng.randint(10, 90))
     return [
-        desk.act(offered, "support.offered", f"case/{case}", offer, actor),
-        desk.act(closed, "case.closed", f"case/{case}", end, actor),
+        entered,
+        again,
+        desk.act(corrected, "event.corrected", f"case/{case}", mistake, actor),
     ]
 
 
+def _reviewed(
+    rng: Random, desk: Desk, case: str, actor: str, began: datetime, closed: datetime
+) -> list[Act]:
+    """Reviews of an open case, each a few days before it is due."""
+    acts: list[Act] = []
+    due = began + timedelta(days=figures.REVIEW_DAYS)
+    while (at := at_work(rng, due - timedelta(days=rng.randint(0, 6)))) < closed:
+        due = at + timedelta(days=figures.REVIEW_DAYS)
+        data = {
+            "review_due": _day(at, figures.REVIEW_DAYS),
+            "review_kind": "scheduled" if acts else "first",
+            "outcome": "continue",
+            "risk_band": rng.choice(("low", "low", "medium")),
+            "subject_category": ["at-risk"],
+            "reasons": "Invented: support goes on, and seems to help.",
+        }
+        acts.append(desk.act(at, "case.reviewed", f"case/{case}", data, actor))
+    return acts
+
+
 def _turned_away(rng: Random, desk: Desk, case: str, actor: str, began: datetime) -> list[Act]:
-    """Not accepted: closed within a fortnight, erased within the days allowed."""
+    """Not accepted: closed within a fortnight, and erased within the days allowed: ordered by one
+    member of staff, carried out by another."""
     closed = at_work(rng, began + timedelta(days=rng.randint(2, 13)))
     last = figures.REJECTED_ERASED_WITHIN_DAYS - 1
     erased = at_work(rng, began + timedelta(days=rng.randint(14, last)))
-    end = {
+    end: dict[str, Any] = {
         "review_period_months": 1,
         "erase_due": _day(began, figures.REJECTED_ERASED_WITHIN_DAYS),
         "reason": "not-accepted",
     }
-    second = rng.choice([staff for staff in desk.staff if staff != actor])
+    executor, second = rng.sample([staff for staff in desk.staff if staff != actor], 2)
+    order = erasure_order("not-accepted", end["erase_due"])
+    gone = erasure(executor, second)
+    ordered = closed + timedelta(hours=1)
     return [
         desk.act(closed, "case.closed", f"case/{case}", end, actor),
-        desk.act(erased, "erasure.executed", f"case/{case}", erasure(actor, second), actor),
+        desk.act(ordered, "erasure.ordered", f"case/{case}", order, actor),
+        desk.act(erased, "erasure.executed", f"case/{case}", gone, executor),
     ]
+
+
+def erasure_order(ground: str, due: str) -> dict[str, Any]:
+    """The data of an order to erase a whole stream by a day."""
+    return {"trigger": "scheduled", "erase_due": due, "ground": ground, "scope": "stream"}
 
 
 def erasure(actor: str, second: str) -> dict[str, Any]:

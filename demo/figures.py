@@ -26,6 +26,9 @@ YEAR_END: Final = datetime(2021, 4, 1, tzinfo=UTC)
 HUB_LIVE_ON: Final = date(2020, 4, 1)
 """Both simulated hubs are recorded as live from the first day of the simulated year."""
 
+GRANT_PENCE: Final = 147_930_616
+"""Published: £1,479,306.16 from the Home Office for that year (PCD 867)."""
+
 # --- Scale ------------------------------------------------------------------------------
 
 CASES: Final = 100
@@ -77,7 +80,19 @@ SHARE_ACKNOWLEDGED: Final = 0.94
 """Disclosures whose recipient says that it received them."""
 
 SUPPORT_OUTCOMES: Final = {"accepted": 60, "declined": 25, "no-response": 15}
-"""What people answer to an offer of support. It shows in the reason for closing a case."""
+"""What people answer to an offer of support."""
+
+REVIEW_DAYS: Final = 91
+"""Days from one review of an open case to the next. A policy default."""
+
+SHARE_ALTERED: Final = 0.2
+"""Accepted cases whose record is altered at its source once, for an address out of date."""
+
+SHARE_ENTERED_TWICE: Final = 0.05
+"""Answers to an offer that are entered twice by mistake, and corrected."""
+
+SHARE_ERASURE_CONFIRMED: Final = 0.9
+"""Disclosures whose recipient, told to erase when the case is closed, confirms that it did."""
 
 REJECTED_ERASED_WITHIN_DAYS: Final = 28
 """A case that was not accepted is erased within this many days of identification."""

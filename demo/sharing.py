@@ -1,4 +1,5 @@
-"""What leaves a simulated case, who says that it arrived, and who looks at the record."""
+"""What leaves a simulated case, who says that it arrived and that it was erased, and who looks at
+the record."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -36,6 +37,41 @@ def sharing(
         acts.append(disclosed)
         if rng.random() < figures.SHARE_ACKNOWLEDGED:
             acts.append(_acknowledged(rng, world, case, category, disclosed))
+    return acts
+
+
+def recalling(
+    rng: Random, world: World, desk: Desk, case: str, shares: list[Act], closed: datetime
+) -> list[Act]:
+    """Every recipient is told to erase when the case is closed, and most confirm that they did."""
+    acts: list[Act] = []
+    for share in shares:
+        at = at_work(rng, closed + timedelta(days=rng.randint(1, 5)))
+        named = {
+            name: share.data[name]
+            for name in (
+                "disclosure_id",
+                "recipient_category",
+                "recipient_organisation",
+                "recipient_person",
+            )
+        }
+        told = {**named, "recipient_retention_until": (at + timedelta(days=28)).date().isoformat()}
+        actor = rng.choice(desk.staff)
+        acts.append(desk.act(at, "recipient_erasure.requested", f"case/{case}", told, actor))
+        if rng.random() >= figures.SHARE_ERASURE_CONFIRMED:
+            continue
+        recipient = world.recipient(share.data["recipient_organisation"], rng)
+        answer = {
+            **named,
+            "copies_found_band": rng.choice(("1", "1", "2-19")),
+            "method": rng.choice(("deleted", "deleted", "paper-shredded")),
+        }
+        later = at_work(rng, at + timedelta(days=rng.randint(1, 28)))
+        staff = recipient.staff[0]
+        acts.append(
+            recipient.act(later, "recipient_erasure.confirmed", f"case/{case}", answer, staff)
+        )
     return acts
 
 

@@ -32,10 +32,10 @@ def events(
 
 
 def cloud_event(rng: Random, act: Act) -> dict[str, Any]:
-    """An act as a structured CloudEvent, with an id from `rng`."""
+    """An act as a structured CloudEvent, with its own id or one from `rng`."""
     return {
         "specversion": "1.0",
-        "id": make_uuid(rng, act.at),
+        "id": act.id or make_uuid(rng, act.at),
         "source": act.source,
         "type": act.type,
         "subject": act.subject,

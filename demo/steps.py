@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -57,8 +57,8 @@ class Tour:
         self.console.print("[bold]Hub Ledger: a demonstration[/]")
         self._say(
             "A ledger is opened on this computer, a simulated year of two hubs is recorded in "
-            "it, and then it is checked the way an outside auditor would check it. Everybody "
-            "and everything in it is invented."
+            "it, and then it is checked the way an outside auditor would check it. Everybody in "
+            "it, and everything that happens to them, is invented."
         )
 
     def _head(self, title: str) -> None:
@@ -93,10 +93,10 @@ class Tour:
     # --- 1: a ledger ---------------------------------------------------------------------
 
     def open_ledger(self) -> None:
-        """Create the log, its keys, three tokens, and the auditor's policy file."""
+        """Create the log, its keys, four tokens, and the auditor's policy file."""
         self._head("Open a ledger")
         run("hub-ledger", "init", "--data", str(self.data)).must(0)
-        for role in ("submitter", "dpo", "auditor"):
+        for role in ("submitter", "coordinator", "dpo", "auditor"):
             made = run(
                 "hub-ledger", "token", "create", "--data", str(self.data), "--role", role, "--all"
             ).must(0)
@@ -104,7 +104,9 @@ class Tour:
         policy = run("hub-ledger", "policy", "--data", str(self.data)).must(0).out
         self.policy.write_text(policy, "utf-8")
         self._good("A new log with its signing keys, readable by this user alone.")
-        self._good("Tokens for a hub's system, a data protection officer and an auditor.")
+        self._good(
+            "Tokens for a hub's system, its coordinator, a data protection officer, an auditor."
+        )
         self._good("The auditor's policy: which keys to trust. In life it comes by another road.")
 
     # --- 2: a year -----------------------------------------------------------------------
@@ -195,8 +197,11 @@ class Tour:
             "exist."
         )
         self.console.print()
+        coordinator = Caller(url, self.tokens["coordinator"])
+        coordinator.post(self._erasure_order(identified.event))
+        self._good("The hub's coordinator orders the erasure: that is an entry too.")
         officer.post(self._erasure(identified.event))
-        self._good("The erasure is recorded; the key is destroyed and the sealed fields deleted.")
+        self._good("The officer carries it out; the key is destroyed, the sealed fields deleted.")
         status, body = officer.ask(path)
         left = set(json.loads(body).get("fields", {})) if status == 200 else set()
         if status not in (200, 404) or left & {"name", "date_of_birth", "address", "reasons"}:
@@ -267,17 +272,27 @@ class Tour:
     def _officer(self, url: str) -> Caller:
         return Caller(url, self.tokens["dpo"], make_reference(self._rng), "review")
 
+    def _erasure_order(self, event: client.Event) -> client.Event:
+        """The order to erase the person of an event's stream, given a moment ago."""
+        order = cases.erasure_order("request-of-the-person", datetime.now(UTC).date().isoformat())
+        return self._just_now(event, "erasure.ordered", make_reference(self._rng), order)
+
     def _erasure(self, event: client.Event) -> client.Event:
         """The erasure of the person of an event's stream, carried out a moment ago."""
         actor, second = make_reference(self._rng), make_reference(self._rng)
+        return self._just_now(event, "erasure.executed", actor, cases.erasure(actor, second))
+
+    def _just_now(
+        self, event: client.Event, type_name: str, actor: str, data: dict[str, Any]
+    ) -> client.Event:
         now = datetime.now(UTC) - timedelta(seconds=1)
         return {
             **event,
             "id": make_reference(self._rng),
-            "type": "erasure.executed",
+            "type": type_name,
             "time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "actor": actor,
-            "data": cases.erasure(actor, second),
+            "data": data,
         }
 
     def _where(self, wanted: Callable[[client.Event], bool], what: str) -> client.Receipted:

@@ -1,4 +1,5 @@
-"""Who takes part in the simulated year: invented staff, systems and agreements."""
+"""Who takes part in the simulated year, and what was in force first: invented staff, systems,
+assessments and agreements, and the one published grant."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -90,8 +91,10 @@ def _desk(rng: Random, hub: str, source: str, organisation: str, regime: str) ->
 
 
 def governance(rng: Random, world: World) -> list[Act]:
-    """What was put in place first: the agreements, then the two hubs."""
+    """What was put in place first: the grant, the assessments, the agreements, the two hubs."""
     day = figures.YEAR_START - timedelta(days=14)
+    acts = [_grant(world, at_work(rng, day - timedelta(days=14)))]
+    acts += _assessments(rng, world, day - timedelta(days=7))
     agreements = (
         (
             f"agreement/{world.sharing_agreement}",
@@ -112,7 +115,7 @@ def governance(rng: Random, world: World) -> list[Act]:
             ),
         ),
     )
-    acts = [
+    acts += [
         world.council.act(
             at_work(rng, day + timedelta(days=number)),
             "agreement.registered",
@@ -131,6 +134,73 @@ def governance(rng: Random, world: World) -> list[Act]:
         subject = f"hub/{make_reference(rng)}"
         acts.append(desk.act(figures.YEAR_START, "hub.activated", subject, data, desk.staff[0]))
     return acts
+
+
+def _grant(world: World, at: datetime) -> Act:
+    data = {
+        "authority_kind": "decision-and-grant",
+        "programme": "social-media-hub",
+        "decision_series": "pcd",
+        "decision_number": 867,
+        "power": "domestic-violence-crime-and-victims-act-2004-s56",
+        "funder_category": "government-department",
+        "amount_pence": figures.GRANT_PENCE,
+        "effective_from": figures.YEAR_START.date().isoformat(),
+        "effective_until": (figures.YEAR_END - timedelta(days=1)).date().isoformat(),
+        "published": True,
+        "funder": "home-office",
+        "decided_by": "mopac",
+        "document_reference": "PCD 867",
+    }
+    desk = world.alpha
+    return desk.act(at, "authority.registered", f"agreement/{world.grant}", data, desk.staff[0])
+
+
+def _assessments(rng: Random, world: World, day: datetime) -> list[Act]:
+    """For each hub a data protection and an equality impact assessment, and a policy document."""
+    acts = []
+    hubs = (
+        (
+            world.police,
+            "concern-hub",
+            world.lewisham_dpia,
+            ["school", "health", "voluntary-sector"],
+        ),
+        (world.alpha, "social-media-hub", world.alpha_dpia, ["platform"]),
+    )
+    for desk, programme, dpia, recipients in hubs:
+        kinds = (
+            ("data-protection-impact-assessment", dpia),
+            ("equality-impact-assessment", make_reference(rng)),
+            ("appropriate-policy-document", make_reference(rng)),
+        )
+        for number, (kind, stream) in enumerate(kinds):
+            at = at_work(rng, day + timedelta(days=number))
+            requester, approver = rng.sample(desk.staff, 2)
+            data = _assessment(kind, programme, recipients, approver)
+            subject = f"assessment/{stream}"
+            acts.append(desk.act(at, "assessment.approved", subject, data, requester))
+    return sorted(acts, key=lambda act: act.at)
+
+
+def _assessment(kind: str, programme: str, recipients: list[str], approver: str) -> dict[str, Any]:
+    return {
+        "assessment_kind": kind,
+        "document_version": 1,
+        "scope": [programme],
+        "every_hub": False,
+        "purposes": ["safeguarding", "support"],
+        "data_categories": ["identity", "contact", "education", "risk-assessment", "support-plan"],
+        "recipient_categories": recipients,
+        "dpo_consulted": True,
+        "high_risk_remains": False if kind.startswith("data") else None,
+        "negative_impact_found": False if kind.startswith("equality") else None,
+        "published": False,
+        "effective_from": figures.HUB_LIVE_ON.isoformat(),
+        "review_due": date(2021, 3, 31).isoformat(),
+        "approver": approver,
+        "document_reference": f"{programme} {kind} 1 (fictional)",
+    }
 
 
 def _agreement(

@@ -48,6 +48,7 @@ class Reach(StrEnum):
     """How far a grant to read reaches among the entries of one kind of stream."""
 
     OWN = "of its own organisation, hubs and sources"
+    CONTROLLER = "of its own organisation, in its hubs"
     HUBS = "of its own hubs"
     ANY = "of every hub"
 
@@ -139,7 +140,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     ),
     Role.DPO: Grant(
         records=_ALL_KINDS,
-        reads=_reads(casework=Reach.HUBS, watched=Reach.HUBS),
+        reads=_reads(casework=Reach.CONTROLLER, watched=Reach.CONTROLLER),
         opens=_EVERYTHING,
         cases=True,
     ),
@@ -243,14 +244,27 @@ def check_record(
         raise OutOfScope("The token is not bound to what the event names.", out)
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a stream is: the hub and the organisation of its first entry."""
+
+    hub: str
+    organisation: str
+
+
+def owner_in(entry: Mapping[str, Any]) -> Owner:
+    """The owner as one entry has it, which of a stream's first entry is the owner."""
+    return Owner(entry["hub"], entry["organisation"])
+
+
 def may_read_entry(
-    credential: Credential, entry: Mapping[str, Any], stream_hub: str | None = None
+    credential: Credential, entry: Mapping[str, Any], owner: Owner | None = None
 ) -> bool:
     """Whether the credential may read this entry's open part through `/v1`.
 
-    `stream_hub` is the hub that the stream belongs to (that of its first entry), where the caller
-    knows it; without it the entry's own hub decides. A recording credential made with `all` also
-    reads back what it submitted itself, in whatever kind of stream.
+    `owner` is whose the stream is, where the caller knows it; without it the entry's own hub and
+    organisation decide. A recording credential made with `all` also reads back what it submitted
+    itself, in whatever kind of stream.
     """
     grant = GRANTS[credential.role]
     reach = grant.reads.get(entry["stream"]["kind"])
@@ -258,32 +272,67 @@ def may_read_entry(
         return bool(grant.records) and _submitted_by_all(credential, entry)
     if credential.all or reach is Reach.ANY:
         return True
-    if (stream_hub or entry["hub"]) not in credential.hubs:
+    owner = owner or owner_in(entry)
+    if owner.hub not in credential.hubs:
         return False
-    return reach is Reach.HUBS or (
-        entry["organisation"] == credential.organisation and entry["source"] in credential.sources
-    )
+    match reach:
+        case Reach.HUBS:
+            return True
+        case Reach.CONTROLLER:
+            return owner.organisation == credential.organisation
+        case _:
+            return (
+                entry["organisation"] == credential.organisation
+                and entry["source"] in credential.sources
+            )
+
+
+def check_erases(credential: Credential, owner: Owner) -> None:
+    """Raise Forbidden when the stream to be erased is another controller's."""
+    if not credential.all and owner.organisation != credential.organisation:
+        raise Forbidden(
+            "A stream is erased by the organisation whose it is.",
+            [FieldError("/subject", "is a stream of another organisation")],
+        )
 
 
 def _submitted_by_all(credential: Credential, entry: Mapping[str, Any]) -> bool:
     return credential.all and entry["submitted_by"] == credential.public_id
 
 
+def may_read_kind(credential: Credential, kind: str) -> bool:
+    """Whether the credential's role reads streams of this kind at all."""
+    return kind in GRANTS[credential.role].reads
+
+
 def sealed_classes(
-    credential: Credential, entry: Mapping[str, Any], stream_hub: str | None = None
+    credential: Credential, entry: Mapping[str, Any], owner: Owner | None = None
 ) -> Collection[str]:
     """Classes of sealed fields that the credential may open in this entry; empty means it may open
     none, and is answered as if the entry were unknown."""
     grant = GRANTS[credential.role]
     if entry["stream"]["kind"] not in grant.reads:
         return frozenset()
-    return grant.opens if may_read_entry(credential, entry, stream_hub) else frozenset()
+    return grant.opens if may_read_entry(credential, entry, owner) else frozenset()
 
 
-def may_read_case(credential: Credential, hub: str) -> bool:
-    """Whether the credential may read the state, and the bundle, of a case of this hub."""
+def may_read_case(credential: Credential, owner: Owner) -> bool:
+    """Whether the credential may read the state, and the bundle, of a case of this owner."""
     grant = GRANTS[credential.role]
-    return grant.cases and (credential.all or hub in credential.hubs)
+    if not grant.cases:
+        return False
+    if credential.all:
+        return True
+    own = grant.reads["case"] is not Reach.CONTROLLER or (
+        owner.organisation == credential.organisation
+    )
+    return own and owner.hub in credential.hubs
+
+
+def controller_of(credential: Credential) -> str | None:
+    """The organisation to whose cases the credential is confined, if it is."""
+    confined = GRANTS[credential.role].reads.get("case") is Reach.CONTROLLER
+    return credential.organisation if confined and not credential.all else None
 
 
 def may_read_bundles(credential: Credential) -> bool:

@@ -7,15 +7,17 @@ When its writer ends, `closed` resolves and every caller gets an error at once.
 
 import asyncio
 import contextlib
-import subprocess
+import functools
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from ledger import config
 from ledger.access import Credential
-from ledger.database import open_database
+from ledger.database import DATABASE_ERRORS, open_database
+from ledger.errors import Busy
 from ledger.log.client import WriterClient
 from ledger.opening import Opener
 from ledger.projections.cases import CaseIndex
@@ -30,6 +32,28 @@ from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
 from ledger.vault.wrapper import LocalKeyWrapper
 from ledger_verifier.formats.tiles import Tile
+
+Asked = ParamSpec("Asked")
+Given = TypeVar("Given")
+
+#: Least seconds between one start of the projector and the next.
+_PROJECTOR_SECONDS: Final = 2.0
+_STOP_SECONDS: Final = 10.0
+
+
+def _answering(
+    method: Callable[Concatenate["Ledger", Asked], Awaitable[Given]],
+) -> Callable[Concatenate["Ledger", Asked], Coroutine[Any, Any, Given]]:
+    """A database that does not answer is a reason to come back, not a fault of the request."""
+
+    @functools.wraps(method)
+    async def call(ledger: "Ledger", /, *arguments: Asked.args, **named: Asked.kwargs) -> Given:
+        try:
+            return await method(ledger, *arguments, **named)
+        except DATABASE_ERRORS as error:
+            raise Busy("The database does not answer now. Try again in a moment.") from error
+
+    return call
 
 
 class Ledger:
@@ -76,13 +100,11 @@ class Ledger:
             await asyncio.to_thread(cases.create)
             writer = await WriterClient.start(data, accept_clock=accept_clock)
             stack.push_async_callback(writer.stop)
-            head = await asyncio.to_thread(store.head)
-            assert head is not None
-            await asyncio.to_thread(check_against_log, keys, head.size)
+            await asyncio.to_thread(check_against_log, keys, lambda: _size(store))
             ledger = cls(directory, store, writer, TokenStore(access), keys, cases)
             # An erasure that was recorded before a crash is carried out before anything is served.
             await asyncio.to_thread(ledger._opener.apply_erasures)
-            stack.enter_context(_projector(data))
+            await stack.enter_async_context(_projector(data))
             yield ledger
 
     @property
@@ -100,6 +122,7 @@ class Ledger:
         """Events that were handed to the writer and not answered yet."""
         return self._writer.waiting_events
 
+    @_answering
     async def authenticate(self, token: str) -> Credential | None:
         """The credential of a token, or None."""
         remembered = self._tokens.find_remembered(token)
@@ -107,20 +130,24 @@ class Ledger:
             return remembered
         return await asyncio.to_thread(self._tokens.find, token)
 
+    @_answering
     async def record(
         self, credential: Credential, submissions: Sequence[Submission]
     ) -> list[Recorded]:
         """Record events, all or none; one result for each, in order."""
         return await self._recorder.record(credential, submissions)
 
+    @_answering
     async def entry(self, credential: Credential, position: int) -> bytes:
         """The exact bytes of an entry."""
         return await self._reader.entry(credential, position)
 
+    @_answering
     async def receipt(self, credential: Credential, position: int) -> str:
         """A C2SP tlog-proof of an entry."""
         return await self._reader.receipt(credential, position)
 
+    @_answering
     async def feed(
         self,
         credential: Credential,
@@ -132,38 +159,45 @@ class Ledger:
         """Entries after a position, where to go on from, and the size of the log."""
         return await self._reader.feed(credential, after, limit, types, hub)
 
+    @_answering
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
     ) -> dict[str, Any]:
         """The state of a case, now or at a tree size."""
         return await self._reader.case(credential, case_id, actor, at)
 
+    @_answering
     async def cases(
         self, credential: Credential, after: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
         """A page of cases, and the next cursor."""
         return await self._reader.cases(credential, after, limit)
 
+    @_answering
     async def case_bundle(
         self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
     ) -> bytes:
         """The evidence bundle of a case."""
         return await self._reader.case_bundle(credential, case_id, actor, purpose)
 
+    @_answering
     async def sealed(
         self, credential: Credential, position: int, actor: str | None, purpose: str | None
     ) -> dict[str, Any]:
         """The sealed fields of an entry that the caller may open."""
         return await self._reader.sealed(credential, position, actor, purpose)
 
+    @_answering
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint."""
         return await self._reader.checkpoint()
 
+    @_answering
     async def tile(self, tile: Tile) -> bytes:
         """A hash tile."""
         return await self._reader.tile(tile)
 
+    @_answering
     async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
         """An entry bundle."""
         return await self._reader.entry_bundle(credential, tile)
@@ -180,19 +214,49 @@ class Ledger:
         }
 
 
-@contextlib.contextmanager
-def _projector(data: Path) -> Iterator[None]:
-    """The projector process, for as long as the ledger is open."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ledger.projections.runner", str(data)], stdin=subprocess.PIPE
-    )
+def _size(store: Store) -> int:
+    head = store.head()
+    return 0 if head is None else head.size
+
+
+@contextlib.asynccontextmanager
+async def _projector(data: Path) -> AsyncIterator[None]:
+    """A projector process, for as long as the ledger is open. When it ends before that, whatever
+    ended it, another takes up where it was."""
+    keeper = asyncio.create_task(_keep_projecting(data))
     try:
         yield
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+
+
+async def _keep_projecting(data: Path) -> None:
+    while True:
+        started = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ledger.projections.runner",
+            str(data),
+            stdin=asyncio.subprocess.PIPE,
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            await process.wait()
+        except asyncio.CancelledError:
+            await asyncio.shield(_end(process))
+            raise
+        # One that cannot start (its database is down, say) is not started all the time.
+        await asyncio.sleep(max(0.0, started + _PROJECTOR_SECONDS - time.monotonic()))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Let a projector see that it is no longer wanted, and see to it that it has gone."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
 
@@ -19,7 +20,7 @@ from ledger.access import Role
 from ledger.database import open_database
 from ledger.errors import LedgerError
 from ledger.exports.bundles import write_log_bundle
-from ledger.initialise import initialise
+from ledger.initialise import initialise, join
 from ledger.projections.cases import CaseIndex
 from ledger.store import open_store
 from ledger.tokens import TokenStore
@@ -41,6 +42,28 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except LedgerError as error:
             raise click.ClickException(error.detail) from None
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise click.ClickException(f"{error.strerror}{where}") from None
+
+    return wrapper
+
+
+class WrongUse(click.ClickException):
+    """A command that gives a verdict was asked wrongly: its exit code 1 is a verdict."""
+
+    exit_code = 2
+
+
+def exits_2(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Exit with 2 instead of 1 when a command cannot do its work."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except click.ClickException as error:
+            raise WrongUse(error.message) from None
 
     return wrapper
 
@@ -57,6 +80,12 @@ def cli() -> None:
 @click.option("--database", help="postgresql:// URL of the event store (default: SQLite here).")
 @click.option("--key-database", help="postgresql:// URL of the key store: another database.")
 @click.option("--publish-seconds", default=config.DEFAULT_PUBLISH_SECONDS, show_default=True)
+@click.option(
+    "--join",
+    "source",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Another replica's data directory: make one more replica of its ledger.",
+)
 @explained
 def init(
     data: Path,
@@ -64,8 +93,16 @@ def init(
     database: str | None,
     key_database: str | None,
     publish_seconds: float,
+    source: Path | None,
 ) -> None:
-    """Create a ledger: log, keys and configuration, readable by their owner alone."""
+    """Create a ledger: log, keys and configuration, readable by their owner alone.
+
+    With --join create no log: make the data directory of one more replica, with the keys, policy
+    and databases of the one it joins, once the log has proved to be the one that vouched for.
+    """
+    if source is not None:
+        _join(data, source)
+        return
     directory = initialise(
         data,
         origin=origin,
@@ -75,6 +112,17 @@ def init(
     )
     click.echo(f"Created the ledger {directory.origin} in {data}.")
     click.echo(f"Back up {directory.keys_path} apart from the rest, and keep it secret.")
+
+
+def _join(data: Path, source: Path) -> None:
+    context = click.get_current_context()
+    for name in ("origin", "database", "key_database", "publish_seconds"):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} is the joined ledger's: leave it out with --join.")
+    directory = join(data, source)
+    click.echo(f"Made a replica of the ledger {directory.origin} in {data}.")
+    click.echo(f"{directory.keys_path} holds the ledger's keys: keep it secret.")
 
 
 @cli.command()
@@ -118,11 +166,13 @@ def bundle(data: Path, to: Path) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the report as a page, to a new file.",
 )
+@exits_2
 @explained
 def fsck(data: Path, as_json: bool, policy_file: Path | None, html: Path | None) -> None:
     """Check the whole ledger in its database, with the verifier's own engine.
 
-    Exit codes are the verifier's: 0 verified, 1 failed, 3 unwitnessed, 4 unverifiable.
+    Exit codes are the verifier's: 0 verified, 1 failed, 3 unwitnessed, 4 unverifiable; 2 when it
+    cannot look, for want of a configuration, policy or wrapping key.
     """
     from ledger.fsck import check, save_html, show  # the verifier's engine is loaded only here
 

@@ -179,6 +179,40 @@ def create(
         )
     if not 0.05 <= publish_seconds <= MAX_PUBLISH_SECONDS:
         raise ConfigurationError(f"The publication interval is 0.05 to {MAX_PUBLISH_SECONDS} s.")
+    _lay_out(path)
+    ed25519, mldsa44 = Ed25519Signer.generate(origin), MLDSA44Cosigner.generate(origin)
+    write_private(path / "keys" / "log-ed25519.key", ed25519.private_text.encode() + b"\n")
+    write_private(path / "keys" / "log-mldsa44.key", mldsa44.private_text.encode() + b"\n")
+    write_private(path / "keys" / "wrapping.key", os.urandom(32).hex().encode() + b"\n")
+    policy = Policy(logs=(PolicyLog(ed25519.key), PolicyLog(mldsa44.key)))
+    write_private(path / "policy", policy.encode())
+    _write_settings(path, origin, database or "", key_database or "", publish_seconds)
+    return load(path)
+
+
+def lay_out_replica(path: Path, source: DataDirectory) -> None:
+    """Lay out the data directory of another replica of a ledger: copies of its keys and policy.
+    Without its settings nothing will serve it: see `make_ready`. Raises ConfigurationError when a
+    ledger is there already, or when the source cannot be read."""
+    names = ("keys/log-ed25519.key", "keys/log-mldsa44.key", "keys/wrapping.key", "policy")
+    try:
+        copies = {name: (source.path / name).read_bytes() for name in names}
+    except OSError as error:
+        raise ConfigurationError(f"{source.path} lacks a key or its policy.") from error
+    _lay_out(path)
+    for name, content in copies.items():
+        write_private(path / name, content)
+
+
+def make_ready(path: Path, source: DataDirectory) -> DataDirectory:
+    """Give a replica's data directory the settings of its source: from here on it can be served."""
+    _write_settings(
+        path, source.origin, source.database, source.key_database, source.publish_seconds
+    )
+    return load(path)
+
+
+def _lay_out(path: Path) -> None:
     if (path / "ledger.toml").exists() or (path / "keys").exists():
         raise ConfigurationError(
             f"{path} holds a ledger already. A log is created once; to start another, choose "
@@ -186,20 +220,18 @@ def create(
         )
     make_owner_only(path)
     make_owner_only(path / "keys")
-    ed25519, mldsa44 = Ed25519Signer.generate(origin), MLDSA44Cosigner.generate(origin)
-    write_private(path / "keys" / "log-ed25519.key", ed25519.private_text.encode() + b"\n")
-    write_private(path / "keys" / "log-mldsa44.key", mldsa44.private_text.encode() + b"\n")
-    write_private(path / "keys" / "wrapping.key", os.urandom(32).hex().encode() + b"\n")
-    policy = Policy(logs=(PolicyLog(ed25519.key), PolicyLog(mldsa44.key)))
-    write_private(path / "policy", policy.encode())
+
+
+def _write_settings(
+    path: Path, origin: str, database: str, key_database: str, publish_seconds: float
+) -> None:
     lines = [
         f'origin = "{origin}"',
-        f'database = "{_toml(database or "")}"',
-        f'key_database = "{_toml(key_database or "")}"',
+        f'database = "{_toml(database)}"',
+        f'key_database = "{_toml(key_database)}"',
         f"publish_seconds = {publish_seconds}",
     ]
     write_private(path / "ledger.toml", ("\n".join(lines) + "\n").encode())
-    return load(path)
 
 
 def _toml(text: str) -> str:
@@ -216,7 +248,7 @@ def load(path: Path) -> DataDirectory:
         raise ConfigurationError(
             f"There is no ledger in {path}. Create one with: hub-ledger init --data {path}"
         ) from error
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path / 'ledger.toml'} cannot be read.") from error
     try:
         return DataDirectory(

@@ -48,6 +48,7 @@ def check_purpose(purpose: str | None) -> str:
 def consultation(
     credential: Credential,
     read: Mapping[str, Any],
+    hub: str,
     *,
     actor: str | None,
     channel: str,
@@ -55,8 +56,8 @@ def consultation(
     fields_opened: Sequence[str] = (),
     count: int = 1,
 ) -> Draft:
-    """The entry that says who read a stream. `read` is a decoded entry of it; `count` how many
-    records the reading returned."""
+    """The entry that says who read a stream. `read` is a decoded entry of it, `hub` the hub that
+    the stream belongs to, `count` how many records the reading returned."""
     submission = Submission(
         id=str(uuid4()),
         source=SERVICE_CODE,
@@ -64,7 +65,7 @@ def consultation(
         schema=None,
         stream=StreamRef("access", read["stream"]["id"]),
         time=instant(time.time()),
-        hub=read["hub"],
+        hub=hub,
         organisation=credential.organisation or SERVICE_CODE,
         actor=actor,
         regime=read["regime"],

@@ -15,12 +15,16 @@ from typing import Any, Final, Protocol
 
 import psycopg
 import psycopg_pool
+from eventsourcing.persistence import PersistenceError
 
 #: Milliseconds a SQLite transaction waits for another process's transaction to end.
 BUSY_MS: Final = 10_000
 
+#: Seconds a PostgreSQL transaction may be open without a word.
+IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
+
 #: What a database raises when it, its file or its server cannot do what was asked.
-DATABASE_ERRORS: Final = (OSError, sqlite3.Error, psycopg.Error)
+DATABASE_ERRORS: Final = (OSError, sqlite3.Error, psycopg.Error, PersistenceError)
 
 
 def make_private_file(path: Path) -> None:
@@ -106,10 +110,12 @@ class SqliteDatabase:
             finally:
                 cursor.close()
 
-    def truncate_log(self) -> None:
-        """Empty the write-ahead log, which otherwise still holds what was deleted."""
+    def truncate_log(self) -> bool:
+        """Empty the write-ahead log, which otherwise still holds what was deleted. False when a
+        reader is in the way: try again."""
         with self._lock:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not row[0]
 
     def close(self) -> None:
         with self._lock:
@@ -134,6 +140,14 @@ class _PostgresCursor:
         return self._cursor.fetchall()
 
 
+def _let_go(connection: "psycopg.Connection[Any]") -> None:
+    """Have the server end a transaction whose process stands still: others wait for its locks."""
+    with connection.transaction():
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = {int(1000 * IDLE_IN_TRANSACTION_SECONDS)}"
+        )
+
+
 class PostgresDatabase:
     """A pool of connections to one PostgreSQL database."""
 
@@ -142,7 +156,13 @@ class PostgresDatabase:
 
     def __init__(self, url: str, size: int = 4) -> None:
         self._pool = psycopg_pool.ConnectionPool(
-            url, min_size=1, max_size=size, open=True, timeout=10.0, name="hub-ledger-side"
+            url,
+            min_size=1,
+            max_size=size,
+            open=True,
+            timeout=10.0,
+            name="hub-ledger-side",
+            configure=_let_go,
         )
 
     @contextmanager

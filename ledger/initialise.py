@@ -3,8 +3,10 @@
 Guarantees: a new log opens with `ledger.opened` and the registration of every type in one
 transaction, so that a tree of size 1 is never seen; its guard and first publication exist before
 the directory is declared ready. A directory or database that holds a ledger is left untouched.
+A replica joins a log that the directory it is made from has vouched for, and no other.
 """
 
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ledger.database import Database, is_postgres_url, open_database
 from ledger.errors import ConfigurationError
 from ledger.log.clock import Clock, instant
 from ledger.log.genesis import opening
-from ledger.log.guard import Guard
+from ledger.log.guard import Guard, remembered
 from ledger.log.messages import Committed
 from ledger.log.publisher import Publisher
 from ledger.log.sequencer import Sequencer
@@ -63,6 +65,42 @@ def initialise(
     finally:
         store.close()
     return directory
+
+
+def join(data: Path, source_path: Path) -> config.DataDirectory:
+    """Make the data directory of one more replica from that of another, or a copy of it: the same
+    keys, policy and databases, and a guard of its own. The log is checked first, as at every
+    start, against what the source's guard remembers.
+
+    Raises ConfigurationError when the ledger's databases are not on PostgreSQL, where alone they
+    can be shared, and IntegrityAlarm when the log is not the one the source has vouched for.
+    """
+    source = config.load(source_path)
+    if source.embedded or not is_postgres_url(source.key_database):
+        raise ConfigurationError(
+            "Replicas share their databases: both the log and the key store of a replica must be "
+            "on PostgreSQL (init with --database and --key-database)."
+        )
+    source.wrapping_key()
+    vouched_for = _checked_head(source)
+    config.lay_out_replica(data, source)
+    Guard.create(data / "keys" / "guard", vouched_for).close()
+    # A crash before this leaves a directory that nothing will serve.
+    return config.make_ready(data, source)
+
+
+def _checked_head(source: config.DataDirectory) -> bytes:
+    """The signed head of a ledger, checked as its own writer would at a start. The source's guard
+    is only read: a service may be writing to it."""
+    signer = source.signing_keys().ed25519
+    known = remembered(source.guard_path)
+    with (
+        tempfile.TemporaryDirectory(prefix="hub-ledger-") as folder,
+        closing(Guard.create(Path(folder) / "guard", known)) as guard,
+        closing(open_store(source.database)) as store,
+    ):
+        Sequencer(store, signer, source.origin, Clock(), guard).check_start()
+        return guard.checkpoint
 
 
 def _check_is_empty(database: str) -> None:

@@ -183,7 +183,8 @@ def prepare(
         submission.source,
         expected_version,
         tuple(sealed),
-        any_hub=item.event_type.recipient,
+        # The service's own entries are of the hub of what was read, whoever wrote there first.
+        any_hub=item.event_type.recipient or submission.source == entries.SERVICE_CODE,
         erases=item.event_type.type == ERASURE,
     )
 

@@ -1,30 +1,32 @@
-"""Lookups of (source, id) that arrive together, made together.
+"""Lookups that arrive together, made together: recorded ids, and heads of streams.
 
 Guarantees: each answer was read from the store after its question was asked. While one read is
 under way, the questions that come meanwhile share the next.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ledger.store import Store
+from ledger.store.records import StreamHead
 
 Key = tuple[str, str]
-Answer = asyncio.Future[dict[Key, int]]
+Found = tuple[dict[Key, int], dict[str, StreamHead]]
 
 
-class DuplicateLookup:
-    """An asyncio front to `Store.duplicates`. One per event loop."""
+class Lookup:
+    """An asyncio front to a store. One per event loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked: list[tuple[Sequence[Key], Answer]] = []
+        self._asked: list[tuple[Sequence[Key], Collection[str], asyncio.Future[Found]]] = []
         self._reading: asyncio.Task[None] | None = None
 
-    async def positions(self, keys: Sequence[Key]) -> dict[Key, int]:
-        """Positions of those (true source, id) that are recorded already; may hold others too."""
-        answer: Answer = asyncio.get_running_loop().create_future()
-        self._asked.append((keys, answer))
+    async def look(self, keys: Sequence[Key], streams: Collection[str]) -> Found:
+        """Positions of those (true source, id) that are recorded already, and heads of those
+        streams that exist. Both may hold more than was asked for."""
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        self._asked.append((keys, streams, answer))
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
         return await answer
@@ -33,15 +35,16 @@ class DuplicateLookup:
         try:
             while self._asked:
                 asked, self._asked = self._asked, []
-                keys = [key for group, _ in asked for key in group]
+                keys = [key for group, _, _ in asked for key in group]
+                streams = {stream for _, group, _ in asked for stream in group}
                 try:
-                    found = await asyncio.to_thread(self._store.duplicates, keys)
+                    found = await asyncio.to_thread(self._store.look, keys, streams)
                 except Exception as error:  # noqa: BLE001 - handed to every caller that waits
-                    for _, answer in asked:
+                    for _, _, answer in asked:
                         if not answer.done():
                             answer.set_exception(error)
                     continue
-                for _, answer in asked:
+                for _, _, answer in asked:
                     if not answer.done():
                         answer.set_result(found)
         finally:

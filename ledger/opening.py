@@ -17,7 +17,6 @@ from ledger.store.records import ATTRIBUTION, SUBJECT, SealedRow
 from ledger.vault.erasure import apply_erasures
 from ledger.vault.keystore import KeyStore
 from ledger.vault.sealing import associated_data, open_sealed
-from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.disclosure import Disclosure
 
 
@@ -55,6 +54,9 @@ class Opener:
         """
         self.apply_erasures()
         rows = {row.key_class: row for row in self._store.sealed([position])}
+        if self._is_erased(entry):
+            # The log says so, whatever is still stored.
+            rows.pop(SUBJECT, None)
         opened: list[Disclosure] = []
         erased: set[str] = set()
         for key_class in _sealed_key_classes(entry):
@@ -66,7 +68,8 @@ class Opener:
             else:
                 opened += found
         digests = set(entry["data"]["_sd"])
-        if any(disclosure.digest not in digests for disclosure in opened):
+        found_digests = {disclosure.digest for disclosure in opened}
+        if found_digests - digests or (not erased and found_digests != digests):
             raise IntegrityAlarm(
                 f"Sealed fields of entry {position} are not the ones it committed to: run "
                 "hub-ledger fsck."
@@ -86,16 +89,16 @@ class Opener:
         )
         return open_sealed(key, bound_to, row.ciphertext)
 
+    def _is_erased(self, entry: Mapping[str, Any]) -> bool:
+        """Whether an erasure covers the subject fields of this entry."""
+        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
+        version: int = entry["stream"]["version"]
+        return self._store.erased_through(stream) >= version
+
     def _explain(self, entry: Mapping[str, Any], key_class: str) -> None:
         """Find the erasure that covers this entry, or raise."""
-        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
-        version = entry["stream"]["version"]
-        if key_class == SUBJECT:
-            for stored in self._store.stream(stream, after=version):
-                if stored.type == "erasure.executed":
-                    data = entries.decode(stored.raw)["data"]
-                    if data["through"] >= version and data["key_ids"]:
-                        return
+        if key_class == SUBJECT and self._is_erased(entry):
+            return
         raise VaultUnavailable(
             "Sealed fields are missing and no entry of the log says why: run hub-ledger fsck."
         )

@@ -6,15 +6,18 @@ NotFound. Reading one case, by whatever route, is recorded before anything is re
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ledger.access import (
     Credential,
     Operation,
+    Owner,
     check_operation,
+    controller_of,
     may_read_case,
     may_read_entry,
+    owner_in,
     sealed_classes,
 )
 from ledger.catalogue import CATALOGUE
@@ -67,20 +70,30 @@ class Reader:
         await asyncio.to_thread(self._visible, credential, position)
         return await asyncio.to_thread(self._receipts.newest, position)
 
-    def _visible(self, credential: Credential, position: int) -> tuple[bytes, dict[str, Any], str]:
+    def _visible(
+        self, credential: Credential, position: int
+    ) -> tuple[bytes, dict[str, Any], Owner]:
         raw = self._store.entry(position)
         if raw is None:
             raise NotFound
         entry = entries.decode(raw)
-        hub = self._hub_of(entry)
-        if not may_read_entry(credential, entry, hub):
+        owner = self._owners([entry])[stream_of(entry)]
+        if not may_read_entry(credential, entry, owner):
             raise NotFound
-        return raw, entry, hub
+        return raw, entry, owner
 
-    def _hub_of(self, entry: Mapping[str, Any]) -> str:
-        """The hub that an entry's stream belongs to."""
-        head = self._store.stream_head(f"{entry['stream']['kind']}/{entry['stream']['id']}")
-        return str(entry["hub"]) if head is None else head.hub
+    def _owners(self, found: Sequence[Mapping[str, Any]]) -> dict[str, Owner]:
+        """Whose the streams of these entries are. An access stream is of whom it tells of."""
+        read = {stream_of(entry): streams_read(entry) for entry in found}
+        heads = self._store.stream_heads({*read, *(s for told in read.values() for s in told)})
+        owners: dict[str, Owner] = {}
+        for entry in found:
+            stream = stream_of(entry)
+            known = [heads[name] for name in (*read[stream], stream) if name in heads]
+            owners[stream] = (
+                Owner(known[0].hub, known[0].organisation) if known else owner_in(entry)
+            )
+        return owners
 
     async def feed(
         self,
@@ -109,31 +122,31 @@ class Reader:
         reached, scanned = after, 0
         while len(found) < limit and scanned < MAX_SCAN:
             page = self._store.entries(reached + 1, min(1000, MAX_SCAN - scanned))
-            hubs = self._hubs({stored.stream for stored in page})
-            for stored in page:
+            decoded = [entries.decode(stored.raw) for stored in page]
+            owners = self._owners(decoded)
+            for stored, entry in zip(page, decoded, strict=True):
                 if len(found) == limit:
                     break
                 reached, scanned = stored.position, scanned + 1
                 if types is not None and stored.type not in types:
                     continue
-                entry = entries.decode(stored.raw)
                 if hub is not None and entry["hub"] != hub:
                     continue
-                if may_read_entry(credential, entry, hubs.get(stored.stream)):
+                if may_read_entry(credential, entry, owners[stored.stream]):
                     found.append((stored.position, stored.raw))
             if not page:
                 break
         return found, reached, size
 
-    def _hubs(self, streams: set[str]) -> dict[str, str]:
-        return {name: head.hub for name, head in self._store.stream_heads(streams).items()}
-
-    def _case(self, credential: Credential, case_id: str) -> list[StoredEntry]:
-        """A case's entries; raises NotFound."""
+    def _case(self, credential: Credential, case_id: str) -> tuple[list[StoredEntry], Owner]:
+        """A case's entries and whose it is; raises NotFound."""
         stored = self._store.stream(StreamRef("case", case_id).text)
-        if not stored or not may_read_case(credential, entries.decode(stored[0].raw)["hub"]):
+        if not stored:
             raise NotFound
-        return stored
+        owner = owner_in(entries.decode(stored[0].raw))
+        if not may_read_case(credential, owner):
+            raise NotFound
+        return stored, owner
 
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
@@ -144,14 +157,14 @@ class Reader:
         """
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
-        stored = await asyncio.to_thread(self._case, credential, case_id)
+        stored, owner = await asyncio.to_thread(self._case, credential, case_id)
         if at is not None:
             stored = [entry for entry in stored if entry.position < at]
         if not stored:
             raise NotFound
         first = entries.decode(stored[0].raw)
         await self._recorder.record_for_service(
-            consultation(credential, first, actor=actor, channel="api", purpose=None)
+            consultation(credential, first, owner.hub, actor=actor, channel="api", purpose=None)
         )
         return replay(stored).to_json() | {"last_position": stored[-1].position}
 
@@ -164,48 +177,43 @@ class Reader:
         check_actor(credential, actor)
         if purpose is not None:
             purpose = check_purpose(purpose)
-        stored = await asyncio.to_thread(self._case, credential, case_id)
-        first = entries.decode(stored[0].raw)
-        disclosures: dict[int, dict[str, str]] = {}
+        stored, owner = await asyncio.to_thread(self._case, credential, case_id)
+        decoded = {one.position: entries.decode(one.raw) for one in stored}
+        wanted: dict[int, list[str]] = {}
         if purpose is not None:
-            disclosures = await asyncio.to_thread(self._disclose, credential, stored)
+            for position, entry in decoded.items():
+                wanted[position] = openable(credential, entry, owner)
         await self._recorder.record_for_service(
             consultation(
                 credential,
-                first,
+                decoded[stored[0].position],
+                owner.hub,
                 actor=actor,
                 channel="case-bundle",
                 purpose=purpose,
-                fields_opened=[name for opened in disclosures.values() for name in opened],
+                fields_opened=[name for names in wanted.values() for name in names],
                 count=len(stored),
             )
         )
-        texts = {position: opened.values() for position, opened in disclosures.items()}
-        return await asyncio.to_thread(case_bundle, self._store, stored, texts)
+        # Opened only now: what was erased before the reading was recorded is not given out.
+        return await asyncio.to_thread(self._bundle, stored, decoded, wanted)
 
-    def _disclose(
-        self, credential: Credential, stored: list[StoredEntry]
-    ) -> dict[int, dict[str, str]]:
-        """Disclosure texts by position and field name, of what the caller may open."""
-        return {
-            one.position: {
-                disclosure.name: disclosure.text
-                for disclosure in self._openable(credential, one.position, entries.decode(one.raw))
-            }
-            for one in stored
+    def _bundle(
+        self,
+        stored: list[StoredEntry],
+        decoded: Mapping[int, Mapping[str, Any]],
+        wanted: Mapping[int, list[str]],
+    ) -> bytes:
+        texts = {
+            position: [
+                disclosure.text
+                for disclosure in self._opener.open(position, decoded[position]).disclosures
+                if disclosure.name in names
+            ]
+            for position, names in wanted.items()
+            if names
         }
-
-    def _openable(
-        self, credential: Credential, position: int, entry: Mapping[str, Any]
-    ) -> list[Any]:
-        classes = sealed_classes(credential, entry, self._hub_of(entry))
-        if not classes:
-            return []
-        return [
-            disclosure
-            for disclosure in self._opener.open(position, entry).disclosures
-            if class_of(entry, disclosure.name) in classes
-        ]
+        return case_bundle(self._store, stored, texts)
 
     async def sealed(
         self, credential: Credential, position: int, actor: str | None, purpose: str | None
@@ -215,29 +223,34 @@ class Reader:
         check_operation(credential, Operation.OPEN_SEALED)
         check_actor(credential, actor)
         purpose = check_purpose(purpose)
-        _, entry, hub = await asyncio.to_thread(self._visible, credential, position)
-        if not sealed_classes(credential, entry, hub):
+        _, entry, owner = await asyncio.to_thread(self._visible, credential, position)
+        if not sealed_classes(credential, entry, owner):
             raise NotFound
-        opened = await asyncio.to_thread(self._openable, credential, position, entry)
+        names = openable(credential, entry, owner)
         await self._recorder.record_for_service(
             consultation(
                 credential,
                 entry,
+                owner.hub,
                 actor=actor,
                 channel="sealed-fields",
                 purpose=purpose,
-                fields_opened=[disclosure.name for disclosure in opened],
+                fields_opened=names,
             )
         )
-        return {disclosure.name: disclosure.value for disclosure in opened}
+        # Opened only now: what was erased before the reading was recorded is not given out.
+        opened = await asyncio.to_thread(self._opener.open, position, entry)
+        return {name: value for name, value in opened.values.items() if name in names}
 
     async def cases(
         self, credential: Credential, after: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """A page of the cases of the caller's hubs, in order of id, and the cursor of the next."""
+        """A page of the caller's cases, in order of id, and the cursor of the next. It tells which
+        cases there are, not what is in them: reading one case is recorded, by `case`."""
         check_operation(credential, Operation.READ_CASES)
         hubs = None if credential.all else credential.hubs
-        return await asyncio.to_thread(self._cases.page, hubs, after, limit)
+        controller = controller_of(credential)
+        return await asyncio.to_thread(self._cases.page, hubs, controller, after, limit)
 
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint; raises NotFound before the first.
@@ -265,10 +278,26 @@ class Reader:
         return await asyncio.to_thread(read_entry_bundle, self._store, tile)
 
 
-def class_of(entry: Mapping[str, Any], name: str) -> str | None:
-    """The class of a sealed field of an entry's type."""
+def openable(credential: Credential, entry: Mapping[str, Any], owner: Owner) -> list[str]:
+    """Names of the sealed fields of an entry that the caller may open."""
+    classes = sealed_classes(credential, entry, owner)
     event_type = CATALOGUE.get(entry["type"], entry["schema"])
-    return None if event_type is None else event_type.sealed.get(name)
+    if event_type is None:
+        return []
+    return [name for name, found in event_type.sealed.items() if found in classes]
+
+
+def stream_of(entry: Mapping[str, Any]) -> str:
+    """The stream of a decoded entry, as `kind/id`."""
+    return f"{entry['stream']['kind']}/{entry['stream']['id']}"
+
+
+def streams_read(entry: Mapping[str, Any]) -> list[str]:
+    """The streams that an entry of an access stream may tell of; none for other entries."""
+    stream = entry["stream"]
+    if stream["kind"] != "access":
+        return []
+    return [f"{kind}/{stream['id']}" for kind in sorted(entries.STREAM_KINDS - {"access"})]
 
 
 def replay(stored: list[StoredEntry]) -> CaseState:

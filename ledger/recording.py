@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ledger.access import Credential, check_record
+from ledger.access import Credential, Owner, check_erases, check_record, may_read_kind
 from ledger.errors import (
     Busy,
     DuplicateConflict,
@@ -25,20 +25,28 @@ from ledger.errors import (
 )
 from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, occurred_at, prepare
 from ledger.log.client import WriterClient
-from ledger.log.messages import HUB, VERSION, Committed, PreparedEvent, Refused
-from ledger.lookup import DuplicateLookup
+from ledger.log.messages import HUB, KEY, RECHECK, VERSION, Committed, PreparedEvent, Refused
+from ledger.lookup import Lookup
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
 from ledger.store.base import Store
-from ledger.store.records import ATTRIBUTION, SUBJECT
+from ledger.store.records import ATTRIBUTION, SUBJECT, StreamHead
 from ledger.submission import Recorded, Submission
 from ledger.vault.keyring import KeyRing
 from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.proof import LogProof
 
 #: A submission is prepared again when another writer got in between; each time it lost a race.
 MAX_ATTEMPTS: Final = 8
+#: Conflicting retries of one event that are judged by this process; after them every retry of it
+#: conflicts. And how many events that is remembered of.
+MAX_CONFLICTS: Final = 20
+MAX_REMEMBERED: Final = 10_000
+
+#: The type of the event that corrects another.
+CORRECTION: Final = "event.corrected"
 
 Key = tuple[str, str]
 
@@ -57,7 +65,8 @@ class Recorder:
     ) -> None:
         self._origin, self._store, self._keys = origin, store, keys
         self._opener, self._writer, self._receipts = opener, writer, receipts
-        self._lookup = DuplicateLookup(store)
+        self._lookup = Lookup(store)
+        self._conflicts: dict[Key, int] = {}
 
     async def record(
         self, credential: Credential, submissions: Sequence[Submission]
@@ -66,36 +75,65 @@ class Recorder:
         first = _first_of_each(submissions)
         _check_erasures_come_last(submissions)
         drafts: dict[Key, Draft] = {}
+        last = RECHECK
         for _ in range(MAX_ATTEMPTS):
-            known = await self._lookup.positions(list(first))
+            known, heads = await self._lookup.look(
+                list(first), {s.stream.text for s in submissions}
+            )
             results: dict[Key, Recorded] = {}
             for key, index in first.items():
-                with _at(index, submissions):
+                with _at(index, len(submissions)):
                     if key in known:
                         results[key] = await self._again(credential, submissions[index], known[key])
                     elif key not in drafts:
                         drafts[key] = draft(credential, submissions[index])
             new = [key for key in first if key not in known]
             if new:
-                appended = await self._append([drafts[key] for key in new], [first[k] for k in new])
-                if appended is None:
+                if any(submission.type == CORRECTION for submission in submissions):
+                    await asyncio.to_thread(self._check_corrections, submissions)
+                items = [drafts[key] for key in new]
+                indexes = [first[key] for key in new]
+                _foresee(credential, items, indexes, heads)
+                outcome = await self._append(items)
+                if isinstance(outcome, Refused):
+                    if outcome.why in (VERSION, HUB):
+                        stream = items[outcome.index].submission.stream
+                        raise _refusal(credential, outcome, indexes, stream)
+                    last = outcome.why
                     continue
-                results.update(zip(new, appended, strict=True))
+                results.update(zip(new, outcome, strict=True))
             return [results[(s.source, s.id)] for s in submissions]
-        raise Busy("Other writers to the same streams kept getting in first. Try again.")
+        raise _given_up(last)
+
+    def _check_corrections(self, submissions: Sequence[Submission]) -> None:
+        """A correction names an event of its own stream: the id of another stream's event would
+        link the two in the open. Raises Invalid."""
+        for index, submission in enumerate(submissions):
+            if submission.type != CORRECTION:
+                continue
+            named = submission.data["corrected_event"]
+            stored = self._store.stream(submission.stream.text)
+            known = {entries.decode(one.raw)["id"] for one in stored}
+            known |= {s.id for s in submissions[:index] if s.stream == submission.stream}
+            if named not in known:
+                prefix = f"/{index}" if len(submissions) > 1 else ""
+                raise Invalid(
+                    "A correction names an event of its own stream.",
+                    [FieldError(f"{prefix}/data/corrected_event", "is no event of this stream")],
+                )
 
     async def record_for_service(self, event: Draft) -> Recorded:
         """Record what the service itself observed, such as a reading."""
+        last = RECHECK
         for _ in range(MAX_ATTEMPTS):
-            appended = await self._append([event], [0])
-            if appended is not None:
-                return appended[0]
-        raise Busy("Other writers to the same stream kept getting in first. Try again.")
+            outcome = await self._append([event])
+            if not isinstance(outcome, Refused):
+                return outcome[0]
+            last = outcome.why
+        raise _given_up(last)
 
-    async def _append(
-        self, drafts: Sequence[Draft], indexes: Sequence[int]
-    ) -> list[Recorded] | None:
-        """Seal and append; None when it must be prepared again."""
+    async def _append(self, drafts: Sequence[Draft]) -> list[Recorded] | Refused:
+        """Seal and append; on a refusal other than VERSION and HUB it must be prepared again."""
         needed = [stream_key for item in drafts for stream_key in needed_keys(item)]
         keys = await self._keys.keys_for(needed)
         events = [
@@ -103,11 +141,10 @@ class Recorder:
         ]
         outcome = await self._writer.submit(events)
         if isinstance(outcome, Refused):
-            if outcome.why in (VERSION, HUB):
-                raise _refusal(outcome, indexes[outcome.index], len(indexes))
-            await asyncio.to_thread(self._opener.apply_erasures)
-            self._keys.forget(item.stream for item in drafts)
-            return None
+            if outcome.why not in (VERSION, HUB):
+                await asyncio.to_thread(self._opener.apply_erasures)
+                self._keys.forget(item.stream for item in drafts)
+            return outcome
         await self._finish_erasures(events)
         return _results(drafts, outcome)
 
@@ -143,7 +180,15 @@ class Recorder:
             raise NotFound
         entry = entries.decode(raw)
         opened = self._opener.open(position, entry)
-        if not _is_same(submission, entry, opened.values, opened.erased):
+        key = (submission.source, submission.id)
+        # Whether a retry is the same event tells of its sealed fields: not to be asked for ever.
+        guesses = self._conflicts.get(key, 0)
+        if guesses >= MAX_CONFLICTS or not _is_same(
+            submission, entry, opened.values, opened.erased
+        ):
+            if len(self._conflicts) > MAX_REMEMBERED:
+                self._conflicts.clear()
+            self._conflicts[key] = guesses + 1
             raise DuplicateConflict(
                 "This source has recorded another event under this id. Give a new event a new id.",
                 [FieldError("/id", "was used by this source for another event")],
@@ -189,8 +234,8 @@ def _check_erasures_come_last(submissions: Sequence[Submission]) -> None:
 class _at:  # noqa: N801 - reads as a preposition at its one use
     """Names the event of a batch in the errors raised about it."""
 
-    def __init__(self, index: int, submissions: Sequence[Submission]) -> None:
-        self._prefix = f"/{index}" if len(submissions) > 1 else ""
+    def __init__(self, index: int, count: int) -> None:
+        self._prefix = f"/{index}" if count > 1 else ""
 
     def __enter__(self) -> None:
         return None
@@ -202,13 +247,51 @@ class _at:  # noqa: N801 - reads as a preposition at its one use
             )
 
 
-def _refusal(refused: Refused, index: int, count: int) -> LedgerError:
-    prefix = f"/{index}" if count > 1 else ""
+def _foresee(
+    credential: Credential,
+    items: Sequence[Draft],
+    indexes: Sequence[int],
+    heads: Mapping[str, StreamHead],
+) -> None:
+    """Refuse what the writer would refuse by the heads of the streams as they are, before keys are
+    made for it. The writer looks again, under the lock."""
+    seen: dict[str, int] = {}
+    for place, item in enumerate(items):
+        submission, head = item.submission, heads.get(item.stream)
+        if submission.type == ERASURE and head is not None:
+            with _at(indexes[place], len(indexes)):
+                check_erases(credential, Owner(head.hub, head.organisation))
+        version = seen.get(item.stream, 0 if head is None else head.version)
+        refused: Refused | None = None
+        if head is not None and head.hub != submission.hub and not item.event_type.recipient:
+            refused = Refused(HUB, place)
+        elif submission.expected_version not in (None, version):
+            refused = Refused(VERSION, place, version)
+        if refused is not None:
+            raise _refusal(credential, refused, indexes, submission.stream)
+        seen[item.stream] = version + 1
+
+
+def _given_up(why: str) -> LedgerError:
+    if why == KEY:
+        return VaultUnavailable(
+            "The key store does not hold the key that this stream's sealed fields are under: it "
+            "may be an older copy. Nothing was recorded; bring back the newer key store."
+        )
+    return Busy("Other writers to the same streams kept getting in first. Try again.")
+
+
+def _refusal(
+    credential: Credential, refused: Refused, indexes: Sequence[int], stream: StreamRef
+) -> LedgerError:
+    prefix = f"/{indexes[refused.index]}" if len(indexes) > 1 else ""
     if refused.why == VERSION:
+        # How long a stream is, is for those who may read it.
+        shown = may_read_kind(credential, stream.kind)
         return VersionConflict(
             "The stream is not at the version you expect. Read it again before you go on.",
             [FieldError(f"{prefix}/expectedversion", "is not the stream's version")],
-            {"current_version": refused.version},
+            {"current_version": refused.version} if shown else {},
         )
     return OutOfScope(
         "The stream belongs to another hub.",

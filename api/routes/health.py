@@ -25,7 +25,8 @@ hash-chained log that anyone with a trust policy can check with the program ledg
 <ul>
 <li><a href="/checkpoint">The newest published checkpoint</a></li>
 <li><a href="/v1/event-types">What may be recorded</a></li>
-<li><a href="/v1/openapi.json">This API, described (OpenAPI 3.1)</a></li>
+<li><a href="/docs">This API, described</a>, or <a href="/v1/openapi.json">as an OpenAPI 3.1
+document</a></li>
 <li><a href="/readyz">Whether the service is ready</a></li>
 </ul>
 </html>

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Final
 
-from ledger.catalogue import access, case, content, erasure, governance, informing, sharing
+from ledger.catalogue import (
+    access,
+    assurance,
+    case,
+    content,
+    correction,
+    erasure,
+    governance,
+    informing,
+    sharing,
+    support,
+)
 from ledger.catalogue.event_type import EventType, describe
 from ledger.catalogue.fields import CatalogueError, FieldClass
 from ledger.catalogue.model import Declaration, EventData, Example, ServiceFields, declared_in
@@ -35,12 +46,15 @@ __all__ = [
 RESERVED: Final = RESERVED_TYPES
 
 FAMILY_MODULES: Final[Sequence[ModuleType]] = (
+    assurance,
     governance,
     case,
+    support,
     informing,
     sharing,
     access,
     content,
+    correction,
     erasure,
 )
 

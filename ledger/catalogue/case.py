@@ -1,4 +1,4 @@
-"""The case of one person in one hub: identified, supported, closed."""
+"""The case of one person in one hub: identified, screened, reviewed, closed."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from ledger.catalogue.codes import LegalBasis, Purpose, SubjectCategory
 from ledger.catalogue.fields import (
     Address,
+    Attribution,
     Coded,
     Count,
     Date,
@@ -41,6 +42,8 @@ SourceType = Literal[
 AgeBand = Literal[
     "under-10", "10-12", "13-15", "16-17", "18-20", "21-24", "25-and-over", "not-known"
 ]
+AutomationLevel = Literal["none", "assisted", "profiled", "solely-automated"]
+RiskBand = Literal["zero", "low", "medium", "high", "very-high", "not-assessed"]
 #: Schedule 8 to the Data Protection Act 2018, in its order.
 Schedule8 = Literal[
     "statutory-purposes",
@@ -63,7 +66,7 @@ Ethnicity = Literal[
     "ns",
 ]  # fmt: skip
 EXAMPLE_CASE = "eeee7355-6f02-4483-9508-e050abda62a8"
-#: The case that the example of case.closed opens, and the example of erasure.executed erases.
+#: The case that the example of case.closed opens, and those of an erasure order and erase.
 EXAMPLE_CLOSED_CASE = "749fc882-0e29-480f-b9f1-684293d544be"
 
 
@@ -121,7 +124,7 @@ class SubjectIdentified(EventData):
     review_due: Open[Date | None] = Field(
         default=None, description="Day the first review is due by; null where none was set."
     )
-    automation_level: Open[Literal["none", "assisted", "profiled", "solely-automated"]] = Field(
+    automation_level: Open[AutomationLevel] = Field(
         description="How far the identification was automated."
     )
     dpia_ref: Open[Uuid | None] = Field(
@@ -147,9 +150,7 @@ class SubjectIdentified(EventData):
     sch8_condition: Coded[Schedule8 | None] = Field(
         default=None, description="Condition of Schedule 8 met by sensitive processing."
     )
-    risk_band: Coded[
-        Literal["zero", "low", "medium", "high", "very-high", "not-assessed"] | None
-    ] = Field(default=None, description="Risk as assessed.")
+    risk_band: Coded[RiskBand | None] = Field(default=None, description="Risk as assessed.")
     identity_token: Personal[Line | None] = Field(
         default=None, description="Reference to the person in the source system."
     )
@@ -170,47 +171,108 @@ class SubjectIdentified(EventData):
     )
 
 
-class SupportOffered(EventData):
-    """Support is offered: what the hub is for."""
+class ScreeningDecided(EventData):
+    """The hub decides whether to take the person on."""
 
     about: ClassVar[Declaration] = Declaration(
-        type="support.offered",
+        type="screening.decided",
         family="case",
-        description="The person was offered support; what and by whom is sealed.",
-        duty="Mayor's answer of 22 July 2019 (support and pathways are provided)",
+        description=(
+            "It was decided whether the hub takes the person on: under which criteria, by whom in "
+            "kind, and how far a person decided it. The reasons and the panel are sealed."
+        ),
+        duty=(
+            "DPA 2018 ss.36, 37 and 50A to 50D (automated decisions); UK GDPR Arts 5 and 22A to "
+            "22D; ICO enforcement notice of 13 November 2018 (one model, applied alike)"
+        ),
         stream_kinds=("case",),
         example=Example(
-            id="019bfee5-5100-7839-b407-84ef235f461f",
+            id="019bc71b-1700-7f7b-a1b1-45772a901745",
             subject=f"case/{EXAMPLE_CASE}",
-            time="2026-01-27T10:00:00Z",
+            time="2026-01-16T14:00:00Z",
             data={
-                "pathway": "mentoring",
-                "provider": "fictional-youth-trust",
-                "plan": "Fictional: one meeting a week with a mentor until the summer.",
+                "outcome": "accepted",
+                "criteria_version": 3,
+                "decision_role": "panel",
+                "automation_level": "none",
+                "human_involvement": "decided-by-a-person",
+                "reasons": "Fictional: the panel agreed that a mentor may help.",
+                "risk_assessment": "Fictional: no immediate risk; seen again in three months.",
+                "panel_id": "7439fe87-5c45-4f48-a357-b7ff276dcfee",
             },
         ),
     )
 
-    pathway: Coded[
-        Literal[
-            "mentoring",
-            "youth-work",
-            "education",
-            "training-or-employment",
-            "mental-health",
-            "substance-misuse",
-            "speech-and-language",
-            "family-support",
-            "housing",
-            "victim-support",
-            "exit-from-exploitation",
-            "other",
-        ]
-    ] = Field(description="Kind of support.")
-    provider: Coded[Organisation | None] = Field(
-        default=None, description="Organisation that would provide it."
+    outcome: Open[Literal["accepted", "rejected", "referred-on"]] = Field(
+        description="Whether the hub accepts the person, does not, or refers them elsewhere."
     )
-    plan: Personal[Narrative | None] = Field(default=None, description="The plan offered.")
+    criteria_version: Open[Count] = Field(description="Version of the criteria applied.")
+    decision_role: Open[
+        Literal["panel", "hub-coordinator", "screening-officer", "senior-officer", "system"]
+    ] = Field(description="In which role it was decided.")
+    automation_level: Open[AutomationLevel] = Field(
+        description="How far the decision was automated."
+    )
+    human_involvement: Open[
+        Literal["decided-by-a-person", "changed-by-a-person", "confirmed-by-a-person", "none"]
+    ] = Field(description="What a person did in it, as the source states (s.50A).")
+    reasons: Personal[Narrative | None] = Field(
+        default=None, description="Why it was so decided; others appear as [P1], [P2]."
+    )
+    risk_assessment: Personal[Narrative | None] = Field(
+        default=None, description="The assessment of risk it rests on."
+    )
+    panel_id: Attribution[Uuid | None] = Field(
+        default=None, description="Id of the panel that decided."
+    )
+
+
+class CaseReviewed(EventData):
+    """The case is looked at again, and the next time is set."""
+
+    about: ClassVar[Declaration] = Declaration(
+        type="case.reviewed",
+        family="case",
+        description=(
+            "The case was reviewed and the day of the next review set; what was found of the "
+            "person, and whether the case goes on, is sealed."
+        ),
+        duty=(
+            "DPA 2018 ss.38(3) and 39(2) (periodic review) and UK GDPR Art 5(1)(d) and (e); ICO "
+            "enforcement notice of 13 November 2018"
+        ),
+        stream_kinds=("case",),
+        example=Example(
+            id="019d71af-3100-7ddf-bcd1-4be4b696ec64",
+            subject=f"case/{EXAMPLE_CASE}",
+            time="2026-04-09T10:00:00Z",
+            data={
+                "review_due": "2026-07-09",
+                "review_kind": "scheduled",
+                "outcome": "continue",
+                "risk_band": "low",
+                "subject_category": ["at-risk"],
+                "reasons": "Fictional: meets the mentor every week; back at school.",
+            },
+        ),
+    )
+
+    review_due: Open[Date | None] = Field(
+        default=None, description="Day the next review is due by; null where none was set."
+    )
+    review_kind: Coded[
+        Literal["first", "scheduled", "new-information", "requested", "before-closing", "retention"]
+    ] = Field(description="What kind of review it was.")
+    outcome: Coded[Literal["continue", "close", "erase"]] = Field(
+        description="Whether the case goes on, is to be closed, or is to be erased."
+    )
+    risk_band: Coded[RiskBand | None] = Field(default=None, description="Risk as assessed now.")
+    subject_category: Coded[Annotated[list[SubjectCategory], Several(1, 7)]] = Field(
+        description="What the person is now, of the categories of s.38(3); several may hold."
+    )
+    reasons: Personal[Narrative | None] = Field(
+        default=None, description="Why; others appear as [P1], [P2]."
+    )
 
 
 class CaseClosed(EventData):

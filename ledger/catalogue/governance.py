@@ -1,12 +1,12 @@
-"""Governance: what was in force before anybody's data was touched, and who answers for it."""
+"""Governance: which hubs process personal data, and what was agreed between whom."""
 
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from ledger.catalogue.assurance import EXAMPLE_DPIA, Programme, check_digest
 from ledger.catalogue.codes import DataCategory, OrganisationCategory, Purpose
-from ledger.catalogue.errors import field_error
 from ledger.catalogue.fields import (
     Attribution,
     Date,
@@ -56,7 +56,7 @@ class HubActivated(EventData):
                 "controller_categories": ["police", "council"],
                 "partner_categories": ["school", "health", "voluntary-sector"],
                 "effective_from": "2026-01-05",
-                "dpia_ref": "f9524fef-c839-4aad-9fac-0dbab8134e77",
+                "dpia_ref": EXAMPLE_DPIA,
                 "published": True,
                 "controllers": ["met-police", "lewisham-council"],
                 "partners": ["fictional-youth-trust"],
@@ -64,9 +64,7 @@ class HubActivated(EventData):
         ),
     )
 
-    programme: Open[Literal["concern-hub", "social-media-hub"]] = Field(
-        description="Which programme the hub belongs to."
-    )
+    programme: Open[Programme] = Field(description="Which programme the hub belongs to.")
     controller_categories: Open[Annotated[list[OrganisationCategory], Several(1, 17)]] = Field(
         description="Kinds of organisation that decide why and how data is processed."
     )
@@ -167,8 +165,5 @@ class AgreementRegistered(EventData):
     )
 
     def cross_check(self) -> Iterable[FieldError]:
-        """The open digest of a document that can be guessed would confirm the guess."""
-        if self.document_sha256 is not None and not self.published:
-            yield field_error(
-                "document_sha256", "is for published documents: send it as document_digest"
-            )
+        """The digest of a document that is not published stays sealed."""
+        return check_digest(self.published, self.document_sha256)

@@ -65,7 +65,7 @@ Necessity = Literal[
     "not-stated",
 ]
 
-_DISCLOSURE = "945c907b-c118-4866-929e-6868047e2168"
+EXAMPLE_DISCLOSURE = "945c907b-c118-4866-929e-6868047e2168"
 _DIGEST = "c4" * 32
 
 
@@ -95,7 +95,7 @@ class DataDisclosed(EventData):
             subject=f"case/{EXAMPLE_CASE}",
             time="2026-02-02T16:00:00.250Z",
             data={
-                "disclosure_id": _DISCLOSURE,
+                "disclosure_id": EXAMPLE_DISCLOSURE,
                 "recipient_category": "voluntary-sector",
                 "gateway": "children-act-2004-s10",
                 "agreement_ref": EXAMPLE_AGREEMENT,
@@ -222,7 +222,7 @@ class DisclosureAcknowledged(EventData):
             organisation="fictional-youth-trust",
             actor="cc906e10-9a66-46ae-be79-003054920444",
             data={
-                "disclosure_id": _DISCLOSURE,
+                "disclosure_id": EXAMPLE_DISCLOSURE,
                 "recipient_category": "voluntary-sector",
                 "received_digest": _DIGEST,
                 "conditions_accepted": True,

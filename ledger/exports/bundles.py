@@ -18,6 +18,7 @@ from ledger.store.base import Store
 from ledger.store.records import StoredEntry
 from ledger_verifier.formats.bundle import write_bundle
 from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.entry import MAX_INTEGER
 from ledger_verifier.formats.note import Note
 from ledger_verifier.formats.tiles import Tile, bundles_of, encode_entries, encode_hashes, tiles_of
 from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED
@@ -28,7 +29,7 @@ CASE_BUNDLE_FORMAT = "hub-ledger/case-bundle@v1"
 def read_hash_tile(store: Store, tile: Tile) -> bytes:
     """A hash tile of a committed size; raises NotFound when it has fewer cells than asked for."""
     assert tile.level is not None
-    start = tile.index * 256
+    start = _start(tile)
     hashes = store.cells(tile.level, start, start + tile.width)
     if len(hashes) < tile.width:
         raise NotFound
@@ -37,11 +38,19 @@ def read_hash_tile(store: Store, tile: Tile) -> bytes:
 
 def read_entry_bundle(store: Store, tile: Tile) -> bytes:
     """An entry bundle of a committed size; raises NotFound when it lacks entries."""
-    start = tile.index * 256
+    start = _start(tile)
     found = store.entries(start, tile.width)
     if len(found) < tile.width or found[-1].position != start + tile.width - 1:
         raise NotFound
     return encode_entries([stored.raw for stored in found])
+
+
+def _start(tile: Tile) -> int:
+    """Index of a tile's first cell; raises NotFound where no log can reach."""
+    start = tile.index * 256
+    if start > MAX_INTEGER:
+        raise NotFound
+    return start
 
 
 def write_log_bundle(store: Store, path: Path) -> int:

@@ -3,63 +3,102 @@
 Guarantees: one consistent snapshot is checked, also while the service runs. The log is verified by
 the same engine that auditors run. Beside it, everything else that is stored must be what the log
 says it is: columns beside an entry's bytes, stream heads, duplicates, the head row, every published
-checkpoint with every signature it should carry, the guard, and sealed rows, which must open to
-what their entries committed to or be gone for a reason that the log records.
+checkpoint with every signature it should carry, the guard, the signing keys, sealed rows, which
+must open to exactly what their entries committed to, under salts used once, or be gone for a reason
+that the log records, and the key store, which must hold their keys and none that was destroyed.
+However the ledger is damaged, the answer is a report that says where.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
-import psycopg
-from eventsourcing.persistence import PersistenceError
 from rich.console import Console
 
 from ledger.config import DataDirectory
-from ledger.database import open_database
+from ledger.database import DATABASE_ERRORS
 from ledger.errors import ConfigurationError
-from ledger.fsck.checkpoints import check_head, check_publications, known_to_guard
+from ledger.fsck.checkpoints import (
+    check_head,
+    check_publications,
+    checkpoint_of,
+    known_to_guard,
+)
+from ledger.fsck.erasures import Since, check_key_store
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
+from ledger.fsck.shape import misshapen, unreadable
+from ledger.fsck.signing import check_signing_keys
 from ledger.fsck.tables import TableChecker
+from ledger.fsck.vault import Vault
 from ledger.store import open_store
-from ledger.store.rows import Rows
-from ledger.vault.keystore import KeyStore
+from ledger.store.rows import Rows, select_head
 from ledger.vault.wrapper import LocalKeyWrapper
 from ledger_verifier.audit.engine import Options, Progress, verify_log
 from ledger_verifier.audit.report.as_json import as_json
-from ledger_verifier.audit.report.build import failed_report
-from ledger_verifier.audit.report.model import Findings, Report, Verdict
+from ledger_verifier.audit.report.build import RECIPIENTS, build_report, failed_report
+from ledger_verifier.audit.report.model import Failure, Findings, Report, Verdict
+from ledger_verifier.audit.report.save import save_html
 from ledger_verifier.audit.report.terminal import print_report
-from ledger_verifier.audit.trust import Trusted
 from ledger_verifier.formats.errors import FormatError
 from ledger_verifier.formats.policy import Policy
 
-__all__ = ["check", "show"]
+__all__ = ["check", "check_rows", "save_html", "show"]
 
-#: What SQLite and PostgreSQL raise when the file or the server is itself damaged.
-_STORE_ERRORS = (PersistenceError, psycopg.Error)
+#: What this does not look at, or cannot show.
+NOT_SHOWN: Final = (
+    "whether the newest publications are all there, as far as the log has hardly gone on since: "
+    "nothing in the ledger counts them (a checkpoint that an auditor keeps does)",
+    "access tokens: who may do what is not in the log",
+    "read models: they are made from the log, and hub-ledger rebuild makes them anew",
+    "copies elsewhere, such as backups: whether an erased key or field is still in one",
+)
 
 
 def check(
     directory: DataDirectory, policy_file: Path | None = None, progress: Progress | None = None
 ) -> Report:
-    """Check a ledger where it is stored. Raises ConfigurationError when it cannot be looked at."""
+    """Check a ledger where it is stored; whatever is stored there does not make this raise.
+
+    Raises ConfigurationError when it cannot be looked at: for want of a policy or wrapping key.
+    """
     policy, digest = _policy(directory, policy_file)
-    store = open_store(directory.database)
-    keys = KeyStore(
-        open_database(directory.key_database), LocalKeyWrapper(directory.wrapping_key())
-    )
+    directory.wrapping_key()
     try:
-        with store.snapshot() as rows:
-            return _check(directory, rows, store.position_sql, keys, policy, digest, progress)
-    except _STORE_ERRORS as error:
+        with (
+            closing(open_store(directory.database)) as store,
+            store.snapshot() as rows,
+        ):
+            return check_rows(directory, rows, store.position_sql, policy, digest, progress)
+    except DATABASE_ERRORS as error:
         reason = f"the event store cannot be read: {type(error).__name__}"
         return failed_report("database", policy, digest, reason)
-    finally:
-        keys.close()
-        store.close()
+
+
+def check_rows(
+    directory: DataDirectory,
+    rows: Rows,
+    position_sql: str,
+    policy: Policy,
+    digest: str,
+    progress: Progress | None = None,
+) -> Report:
+    """Check a ledger as one transaction sees it, whose cursor `rows` is; what it has not committed
+    counts. `position_sql` is the store's, `digest` that of the policy file."""
+    findings = Findings()
+    try:
+        return _Check(directory, rows, position_sql, policy, digest, findings).run(progress)
+    except DATABASE_ERRORS as error:
+        failure = unreadable(rows, position_sql, error, None, untyped=directory.embedded)
+    except Exception as error:  # noqa: BLE001 - whatever is stored, the answer is a report
+        # The name alone: a message may repeat what is stored.
+        reason = f"the event store holds what cannot be made sense of: {type(error).__name__}"
+        failure = Failure(reason)
+    findings.fail(failure, source="stored")
+    return build_report("database", findings, policy, None, digest)
 
 
 def _policy(directory: DataDirectory, policy_file: Path | None) -> tuple[Policy, str]:
@@ -71,45 +110,70 @@ def _policy(directory: DataDirectory, policy_file: Path | None) -> tuple[Policy,
         raise ConfigurationError(f"The policy file {path} cannot be used: {error}") from error
 
 
-def _check(
-    directory: DataDirectory,
-    rows: Rows,
-    position_sql: str,
-    keys: KeyStore,
-    policy: Policy,
-    digest: str,
-    progress: Progress | None,
-) -> Report:
-    findings = Findings()
-    earlier: list[Trusted] = known_to_guard(directory, policy, findings)
-    reader = SnapshotReader(rows, position_sql)
-    sealed = SealedChecker(rows, directory.origin, keys, findings)
-    tables = TableChecker(rows, reader, sealed, findings)
-    report = verify_log(
-        reader,
-        policy,
-        earlier=earlier,
-        progress=progress,
-        options=Options(subject="database", policy_sha256=digest, observer=tables),
-    )
-    check_head(reader.head, policy, findings)
-    if report.checkpoint is not None:
-        tables.check_totals()
-        check_publications(rows, policy, report.checkpoint.size, findings)
-    return _joined(report, findings)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One run over one snapshot."""
+
+    directory: DataDirectory
+    rows: Rows
+    position_sql: str
+    policy: Policy
+    digest: str
+    findings: Findings
+
+    def run(self, progress: Progress | None) -> Report:
+        directory, rows, findings = self.directory, self.rows, self.findings
+        for failure in misshapen(rows, self.position_sql, untyped=directory.embedded):
+            findings.fail(failure, source="shape")
+        if findings.failed:
+            return build_report("database", findings, self.policy, None, self.digest)
+        head = select_head(rows)
+        reader = SnapshotReader(
+            rows, self.position_sql, head, checkpoint_of(rows, head, self.policy)
+        )
+        earlier = known_to_guard(directory, self.policy, head, findings)
+        vault = Vault(directory.key_database, LocalKeyWrapper(directory.wrapping_key()))
+        with closing(vault), closing(open_store(directory.database)) as store:
+            since = Since(store, 0 if head is None else head.size)
+            sealed = SealedChecker(
+                rows, self.position_sql, directory.origin, vault, since, findings
+            )
+            with closing(sealed):
+                tables = TableChecker(rows, reader, sealed, findings)
+                options = Options(
+                    subject="database", policy_sha256=self.digest, observer=tables, unique=True
+                )
+                report = verify_log(
+                    reader, self.policy, earlier=earlier, progress=progress, options=options
+                )
+            check_head(head, self.policy, findings)
+            if head is not None and report.checkpoint is not None:
+                tables.check_totals()
+                check_publications(rows, self.position_sql, self.policy, head, findings)
+                check_key_store(vault, sealed.erasures, head.size, since, findings)
+        check_signing_keys(directory, self.policy, tables.log_keys, findings)
+        return _joined(report, findings)
 
 
 def _joined(report: Report, findings: Findings) -> Report:
-    """The engine's report with what the other checks found."""
+    """The engine's report with what the other checks found: what has a position comes first, and
+    of that what the log itself shows."""
     more, count = findings.settled()
+    # The engine cannot see into sealed fields; the table of ids was held against them.
+    told = [line for line in report.not_assessed if not line.startswith(RECIPIENTS.split("{")[0])]
     return replace(
         report,
         verdict=Verdict.FAILED if more else report.verdict,
-        failures=report.failures + more,
+        failures=tuple(sorted(report.failures + more, key=_has_no_place)),
         failure_count=report.failure_count + count,
         checked={**report.checked, **dict(sorted(findings.counts.items()))},
+        not_assessed=(*told, *findings.not_assessed, *NOT_SHOWN),
         shown=() if more else report.shown,
     )
+
+
+def _has_no_place(failure: Failure) -> int:
+    return (failure.position is None) + (failure.position is None and failure.tile is None)
 
 
 def show(report: Report, *, as_json_object: bool, write: Callable[[bytes], object]) -> None:

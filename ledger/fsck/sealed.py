@@ -1,117 +1,232 @@
 """Sealed rows: each opens to what its entry committed to, or an erasure in the log says why not.
 
-Guarantees: nothing that is opened leaves this module. Missing rows that no erasure explains, rows
-that survived their erasure, rows of nobody and rows that do not open are failures.
+Guarantees: nothing that is opened leaves this module, but the codes of the systems that recipients'
+entries came from. Missing rows that no erasure explains, rows that an erasure covers, rows of
+nobody, rows that do not open under a key of their own stream and class, rows that hold anything
+but the fields of their class, and salts met before are failures. Memory is proportional to the
+number of streams.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from ledger.errors import VaultUnavailable
-from ledger.store.records import ATTRIBUTION, SUBJECT, SealedRow
+from ledger.fsck.erasures import Erasures, Since
+from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
+from ledger.store.records import ATTRIBUTION, ERASURE, EVENTS_TABLE, SUBJECT, SealedRow
 from ledger.store.rows import Rows, select_sealed
-from ledger.vault.keystore import KeyStore
 from ledger.vault.sealing import associated_data, open_sealed
-from ledger_verifier.audit.report.model import Failure, Findings
+from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
+from ledger_verifier.audit.unique import Duplicates
+from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
-from ledger_verifier.meaning.schemas import RESERVED_TYPES, SCHEMA_REGISTERED
+from ledger_verifier.meaning.schemas import RESERVED_TYPES
 
-ERASURE = "erasure.executed"
+#: The sealed field of a recipient's entry that says who submitted it.
+TRUE_SOURCE = "true_source"
+_SALT_KEY = 0
+#: Keys kept at hand.
+_MAX_KNOWN = 10_000
 
 
 class SealedChecker:
     """Checks the sealed rows of entries as they pass, in log order."""
 
-    def __init__(self, rows: Rows, origin: str, keys: KeyStore, findings: Findings) -> None:
-        self._rows, self._origin, self._keys, self._findings = rows, origin, keys, findings
-        self._classes: dict[tuple[str, int], frozenset[str]] = {}
-        self._erased: dict[str, int] = {}
+    def __init__(
+        self,
+        rows: Rows,
+        position_sql: str,
+        origin: str,
+        vault: Vault,
+        since: Since,
+        findings: Findings,
+    ) -> None:
+        self._rows, self._position, self._origin = rows, position_sql, origin
+        self._vault, self._since, self._findings = vault, since, findings
+        self.erasures = Erasures()
+        self._fields: dict[tuple[str, int], dict[str, frozenset[str]]] = {}
         self._missing: list[tuple[int, str, int]] = []
-        self._known: dict[str, bytes | None] = {}
+        self._known: dict[str, StoredKey | None] = {}
+        self._current: dict[str, dict[str, str]] = {}
+        self._salts = Duplicates()
+        self._no_keys = False
+        self._meanwhile = 0
 
-    def learn(self, entry: Mapping[str, Any]) -> None:
-        """Take in what an entry says about sealed fields: a registration, or an erasure."""
-        data = entry["data"]
-        if entry["type"] == SCHEMA_REGISTERED:
-            classes = set(data["sealed"].values())
-            wanted = {ATTRIBUTION} if ATTRIBUTION_CLASS in classes else set()
-            if classes - {ATTRIBUTION_CLASS}:
-                wanted.add(SUBJECT)
-            self._classes[(data["type"], data["schema"])] = frozenset(wanted)
-        elif entry["type"] == ERASURE:
-            stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
-            self._erased[stream] = max(self._erased.get(stream, 0), data["through"])
+    def close(self) -> None:
+        """Drop what was kept aside."""
+        self._salts.close()
 
-    def check(self, entries: Mapping[int, Mapping[str, Any]]) -> None:
-        """Check the rows of some entries, by position."""
+    def current_keys(self, stream: str) -> tuple[str | None, str | None]:
+        """Ids of the subject and the attribution key that a stream's fields are under now."""
+        current = self._current.get(stream, {})
+        return current.get(SUBJECT), current.get(ATTRIBUTION)
+
+    def learn_type(self, registration: Mapping[str, Any]) -> None:
+        """Take in the data of a registration that the verifier accepted."""
+        fields: dict[str, set[str]] = {}
+        for name, field_class in registration["sealed"].items():
+            key_class = ATTRIBUTION if field_class == ATTRIBUTION_CLASS else SUBJECT
+            fields.setdefault(key_class, set()).add(name)
+        self._fields[(registration["type"], registration["schema"])] = {
+            key_class: frozenset(names) for key_class, names in fields.items()
+        }
+
+    def learn_erasure(self, position: int, entry: Mapping[str, Any]) -> None:
+        """Take in an entry that the verifier accepted, if it is an erasure."""
+        problem = self.erasures.learn(position, entry)
+        if problem is not None:
+            self._fail(position, _stream_of(entry), problem)
+
+    def check(self, entries: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
+        """Check the rows of some entries, by position; returns the true sources that are sealed
+        in them."""
         found: dict[int, dict[str, SealedRow]] = {}
         for row in select_sealed(self._rows, sorted(entries)):
             found.setdefault(row.position, {})[row.key_class] = row
+        true_sources = {}
         for position, entry in entries.items():
-            self._check_entry(position, entry, found.get(position, {}))
+            for disclosure in self._check_entry(position, entry, found.get(position, {})):
+                if disclosure.name == TRUE_SOURCE:
+                    true_sources[position] = str(disclosure.value)
+        return true_sources
 
     def _check_entry(
         self, position: int, entry: Mapping[str, Any], rows: Mapping[str, SealedRow]
-    ) -> None:
-        if entry["type"] in RESERVED_TYPES:
-            wanted: frozenset[str] = frozenset()
-        else:
-            wanted = self._classes.get((entry["type"], entry["schema"]), frozenset())
-        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
-        for key_class in wanted - rows.keys():
+    ) -> list[Disclosure]:
+        fields: Mapping[str, frozenset[str]] = {}
+        if entry["type"] not in RESERVED_TYPES:
+            fields = self._fields.get((entry["type"], entry["schema"]), {})
+        stream = _stream_of(entry)
+        for key_class in fields.keys() - rows.keys():
             if key_class == SUBJECT:
                 self._missing.append((position, stream, entry["stream"]["version"]))
             else:
                 self._fail(position, stream, f"its sealed {key_class} fields are missing")
-        for key_class in rows.keys() - wanted:
+        for key_class in rows.keys() - fields.keys():
             self._fail(position, stream, f"a sealed row of class {key_class} belongs to no field")
-        opened: set[str] = set()
-        for key_class in sorted(wanted & rows.keys()):
-            digests = self._open(position, entry, stream, rows[key_class])
-            opened |= digests
+        opened: dict[str, list[Disclosure]] = {}
+        current = self._current.setdefault(stream, {})
+        for key_class in sorted(fields.keys() & rows.keys()):
+            held = self._open(position, entry, stream, rows[key_class])
+            if held is not None:
+                opened[key_class] = held
+            current[key_class] = rows[key_class].key_id
             self._findings.counts["sealed rows"] += 1
-        if opened - set(entry["data"]["_sd"]):
+        if entry["type"] == ERASURE:
+            current.pop(SUBJECT, None)
+        self._check_held(position, entry, fields, opened)
+        return [disclosure for held in opened.values() for disclosure in held]
+
+    def _check_held(
+        self,
+        position: int,
+        entry: Mapping[str, Any],
+        fields: Mapping[str, frozenset[str]],
+        opened: Mapping[str, list[Disclosure]],
+    ) -> None:
+        """What was opened must be exactly what the entry committed to, class by class."""
+        stream, committed = _stream_of(entry), set(entry["data"]["_sd"])
+        held = [disclosure for of_class in opened.values() for disclosure in of_class]
+        digests = {disclosure.digest for disclosure in held}
+        if digests - committed or (opened.keys() == fields.keys() and digests != committed):
             self._fail(position, stream, "its sealed fields are not those it committed to")
+        else:
+            for key_class, of_class in opened.items():
+                if sorted(d.name for d in of_class) != sorted(fields[key_class]):
+                    reason = f"a row holds not the {key_class} fields of its registration"
+                    self._fail(position, stream, reason)
+        for disclosure in held:
+            self._salts.add(_SALT_KEY, disclosure.salt, position)
 
     def _open(
         self, position: int, entry: Mapping[str, Any], stream: str, row: SealedRow
-    ) -> set[str]:
-        """Digests of what a row opens to."""
+    ) -> list[Disclosure] | None:
+        """What a row opens to; None when it does not, and that has been dealt with."""
+        key = self._key(position, stream, row)
+        if key is None:
+            return None
+        bound_to = associated_data(
+            self._origin, entry["source"], entry["id"], stream, row.key_class
+        )
         try:
-            key = self._key(row.key_id)
-            if key is None:
-                self._fail(position, stream, f"the key of its {row.key_class} fields is missing")
-                return set()
-            bound_to = associated_data(
-                self._origin, entry["source"], entry["id"], stream, row.key_class
-            )
-            return {d.digest for d in open_sealed(key, bound_to, row.ciphertext)}
+            return open_sealed(key, bound_to, row.ciphertext)
         except VaultUnavailable:
             self._fail(position, stream, f"its sealed {row.key_class} fields do not open")
-            return set()
+            return None
 
-    def _key(self, key_id: str) -> bytes | None:
-        if key_id not in self._known:
-            if len(self._known) > 10_000:
+    def _key(self, position: int, stream: str, row: SealedRow) -> bytes | None:
+        """The key that a row is under, if it is one of this stream and class."""
+        stored = self._find(row.key_id)
+        if self._no_keys:
+            return None
+        what = f"the key of its {row.key_class} fields"
+        if stored is None:
+            # An erasure recorded after the snapshot was taken may have destroyed it.
+            if row.key_class == SUBJECT and self._since.destroyed(row.key_id, stream):
+                self._meanwhile += 1
+            else:
+                self._fail(position, stream, f"{what} is missing")
+            return None
+        if (stored.stream, stored.key_class) != (stream, row.key_class):
+            reason = f"its sealed {row.key_class} fields do not open: they name a key that is kept "
+            self._fail(position, stream, reason + "for another stream or class")
+            return None
+        if stored.key is None:
+            self._fail(position, stream, f"{what} does not open under the wrapping key")
+        return stored.key
+
+    def _find(self, key_id: str) -> StoredKey | None:
+        """A key of the key store. What is wrong with the whole of that is reported once, at the
+        end; until then nothing is opened."""
+        if key_id not in self._known and not self._no_keys:
+            if len(self._known) > _MAX_KNOWN:
                 self._known.clear()
-            self._known[key_id] = self._keys.key(key_id)
-        return self._known[key_id]
+            try:
+                self._known[key_id] = self._vault.find(key_id)
+            except KeyStoreError:
+                self._no_keys = True
+        return self._known.get(key_id)
 
     def end(self) -> None:
-        """After the last entry: hold what is missing against the erasures that were met."""
+        """After the last entry: hold what is missing, and what is there, against the erasures."""
         for position, stream, version in self._missing:
-            if self._erased.get(stream, 0) >= version:
+            if self.erasures.through.get(stream, 0) >= version:
                 self._findings.counts["erased"] += 1
             else:
                 self._fail(
                     position, stream, "its sealed fields are missing and no erasure explains it"
                 )
+        for stream, through in self.erasures.through.items():
+            self._check_gone(stream, through)
         self._rows.execute(
             "SELECT s.position FROM sealed s JOIN destroyed_keys d ON s.key_id = d.key_id"
-            " ORDER BY s.position LIMIT 50"
+            f" ORDER BY s.position LIMIT {MAX_FAILURES}"
         )
         for row in self._rows.fetchall():
             self._fail(row[0], None, "its sealed fields survived the erasure of their key")
+        for _, first, later in self._salts.pairs():
+            self._fail(later, None, f"a salt of the entry at position {first} is used here again")
+        if self._meanwhile:
+            self._findings.not_assessed.append(
+                f"{self._meanwhile} sealed rows that were erased while this ran, as the log "
+                "records by now"
+            )
+
+    def _check_gone(self, stream: str, through: int) -> None:
+        """No subject row of an erased stretch is there, whatever key it names."""
+        self._rows.execute(
+            "SELECT position FROM sealed WHERE key_class = ? AND position IN"
+            f" (SELECT {self._position} FROM {EVENTS_TABLE}"
+            " WHERE originator_id = ? AND originator_version <= ?)"
+            f" ORDER BY position LIMIT {MAX_FAILURES}",
+            (SUBJECT, stream, through),
+        )
+        for row in self._rows.fetchall():
+            self._fail(row[0], stream, "its sealed fields are there, and an erasure covers them")
 
     def _fail(self, position: int, stream: str | None, reason: str) -> None:
         self._findings.fail(Failure(reason, position=position, stream=stream), source="sealed")
+
+
+def _stream_of(entry: Mapping[str, Any]) -> str:
+    return f"{entry['stream']['kind']}/{entry['stream']['id']}"

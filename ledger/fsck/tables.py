@@ -1,19 +1,31 @@
 """Tables beside the log: each row must be what the log says it is, and none may be left over."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ledger.fsck.reader import SnapshotReader
-from ledger.fsck.sealed import ERASURE, SealedChecker
+from ledger.fsck.sealed import SealedChecker
 from ledger.store.records import EVENTS_TABLE, StreamHead
 from ledger.store.rows import Rows, find_duplicates, select_stream_heads
 from ledger_verifier.audit.report.model import Failure, Findings
+from ledger_verifier.formats.entry import link_hash
 from ledger_verifier.formats.errors import FormatError
 from ledger_verifier.formats.merkle import CompactRange
-from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED
+from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED
 
 #: Entries looked up together.
 _GROUP = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A stream as the log has it: hub and organisation of its first entry, and its last entry."""
+
+    owner: tuple[str, str]
+    version: int
+    link: bytes
+    position: int
 
 
 class TableChecker:
@@ -25,12 +37,15 @@ class TableChecker:
         self._rows, self._reader, self._sealed = rows, reader, sealed
         self._findings = findings
         self._group: dict[int, Mapping[str, Any]] = {}
-        self._hubs: dict[str, str] = {}
+        self._streams: dict[str, _Stream] = {}
         self._recipient: set[tuple[str, int]] = set()
-        self._destroyed: dict[str, int] = {}
-        self._entries = 0
+        #: The verifier keys that entry 0 names; None when it is not there to be believed.
+        self.log_keys: frozenset[str] | None = None
+        self._recorded_at = ""
+        self._next = 0
+        self._known_from = 0
 
-    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
         """Hold one entry against the columns beside it, and gather it for the rest."""
         stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
         columns = self._reader.columns.get(position)
@@ -42,27 +57,42 @@ class TableChecker:
                     position,
                     stream,
                 )
-        self._hubs.setdefault(stream, entry["hub"])
-        data = entry["data"]
-        if entry["type"] == SCHEMA_REGISTERED and data["recipient"]:
-            self._recipient.add((data["type"], data["schema"]))
-        if entry["type"] == ERASURE:
-            self._destroyed.update(dict.fromkeys(data["key_ids"], position))
-        self._sealed.learn(entry)
-        self._entries += 1
+        if position != self._next:
+            # What was left out may have been of any stream: ends from before are not known.
+            self._known_from = position
+        self._next = position + 1
+        known = self._streams.get(stream)
+        owner = (entry["hub"], entry["organisation"]) if known is None else known.owner
+        self._streams[stream] = _Stream(owner, entry["stream"]["version"], link_hash(raw), position)
+        if accepted:
+            self._learn(position, entry)
+        self._recorded_at = entry["recorded_at"]
         self._group[position] = entry
         if len(self._group) >= _GROUP:
             self._check_group()
 
+    def _learn(self, position: int, entry: Mapping[str, Any]) -> None:
+        """Take in what an entry says about others. What the verifier did not accept says nothing,
+        and may lack any member."""
+        data = entry["data"]
+        if entry["type"] == LEDGER_OPENED:
+            self.log_keys = frozenset(data["keys"])
+        elif entry["type"] == SCHEMA_REGISTERED:
+            self._sealed.learn_type(data)
+            if data["recipient"]:
+                self._recipient.add((data["type"], data["schema"]))
+        else:
+            self._sealed.learn_erasure(position, entry)
+
     def _check_group(self) -> None:
         group, self._group = self._group, {}
-        self._sealed.check(group)
-        # A recipient's true source is sealed; its row is covered by the count at the end.
-        keys = {
-            (entry["source"], entry["id"]): position
-            for position, entry in group.items()
-            if (entry["type"], entry["schema"]) not in self._recipient
-        }
+        true_sources = self._sealed.check(group)
+        keys = {}
+        for position, entry in group.items():
+            if (entry["type"], entry["schema"]) not in self._recipient:
+                keys[(entry["source"], entry["id"])] = position
+            elif position in true_sources:
+                keys[(true_sources[position], entry["id"])] = position
         found = find_duplicates(self._rows, list(keys))
         for key, position in keys.items():
             if found.get(key) != position:
@@ -72,26 +102,28 @@ class TableChecker:
                     None,
                 )
 
-    def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
+    def end(self, heads: object) -> None:
         """Hold the stream heads against the ends of the streams."""
         self._check_group()
-        names = sorted(heads)
+        names = sorted(self._streams)
         for start in range(0, len(names), _GROUP):
             group = names[start : start + _GROUP]
             stored = select_stream_heads(self._rows, group)
             for stream in group:
-                self._check_head(stream, heads[stream], stored.get(stream))
+                if self._streams[stream].position >= self._known_from:
+                    self._check_head(stream, self._streams[stream], stored.get(stream))
         self._findings.counts["stream heads"] = len(names)
         self._sealed.end()
 
-    def _check_head(
-        self, stream: str, end: tuple[int, bytes, int], stored: StreamHead | None
-    ) -> None:
-        version, link, position = end
-        if stored is None or (stored.version, stored.link) != (version, link):
-            self._fail("the stream's stored head is not its last entry", position, stream)
-        elif stored.hub != self._hubs.get(stream):
-            self._fail("the stream's stored head names another hub", position, stream)
+    def _check_head(self, stream: str, end: _Stream, stored: StreamHead | None) -> None:
+        if stored is None or (stored.version, stored.link) != (end.version, end.link):
+            self._fail("the stream's stored head is not its last entry", end.position, stream)
+        elif (stored.hub, stored.organisation) != end.owner:
+            reason = "the stream's stored head names another hub or organisation"
+            self._fail(reason, end.position, stream)
+        elif (stored.subject_key, stored.attribution_key) != self._sealed.current_keys(stream):
+            reason = "the stream's stored head names other keys than it uses"
+            self._fail(reason, end.position, stream)
 
     def check_totals(self) -> None:
         """Nothing is left over: no row beyond the head, none that belongs to no entry."""
@@ -99,18 +131,33 @@ class TableChecker:
         if head is None:
             return
         self._check_edge(head.size, head.edge, head.root)
+        self._count("head", 1, "heads")
+        if head.recorded_at != self._recorded_at:
+            self._fail("the head row's time is not that of the last entry", None, None)
         cells = sum(head.size >> (8 * level) for level in range(8))
         self._count(EVENTS_TABLE, head.size, "entries")
         self._count("cells", cells, "cells of the tree")
         self._count("duplicates", head.size, "rows in the table of ids")
-        self._count("stream_heads", len(self._hubs), "stream heads")
-        self._rows.execute("SELECT COUNT(*) FROM sealed WHERE position >= ?", (head.size,))
-        if self._rows.fetchone()[0]:
-            self._fail("there are sealed rows beyond the head", None, None)
-        self._rows.execute("SELECT key_id, position FROM destroyed_keys")
-        stored = {bytes(row[0]).hex(): row[1] for row in self._rows.fetchall()}
-        if stored != {key.replace("-", ""): at for key, at in self._destroyed.items()}:
-            self._fail("the table of destroyed keys is not what the erasures name", None, None)
+        self._count("stream_heads", len(self._streams), "stream heads")
+        self._rows.execute(
+            "SELECT position FROM sealed WHERE position < 0 OR position >= ?"
+            f" ORDER BY position LIMIT {_GROUP}",
+            (head.size,),
+        )
+        for row in self._rows.fetchall():
+            self._fail("a sealed row belongs to no entry", row[0], None)
+        self._check_destroyed()
+
+    def _check_destroyed(self) -> None:
+        self._rows.execute("SELECT key_id, stream, position FROM destroyed_keys")
+        stored = {bytes(row[0]).hex(): (row[1], row[2]) for row in self._rows.fetchall()}
+        erasures = self._sealed.erasures.keys
+        named = {key.replace("-", ""): place for key, place in erasures.items()}
+        for key in sorted(stored.keys() | named.keys()):
+            if stored.get(key) != named.get(key):
+                stream, position = named.get(key) or stored[key]
+                reason = "the table of destroyed keys is not what the erasures name"
+                self._fail(reason, position, stream)
 
     def _check_edge(self, size: int, edge: tuple[bytes, ...], root: bytes) -> None:
         try:

@@ -54,11 +54,16 @@ class Clock:
         return max(instant(self.now()), last)
 
     def check_start(self, last: str, accept: bool) -> None:
-        """At start: refuse a clock more than 24 h past the last entry unless accepted."""
-        if not accept and self.now() - seconds_of(last) > MAX_GAP_SECONDS:
+        """At start: refuse a clock more than 24 h past the last entry, or more than 60 s before
+        it, unless accepted."""
+        if accept:
+            return
+        past = self.now() - seconds_of(last)
+        if past > MAX_GAP_SECONDS or past < -MAX_DRIFT_SECONDS:
+            where = "24 h past" if past > 0 else "60 s before"
             raise IntegrityAlarm(
-                "The clock is more than 24 h past the last entry. If the clock is right, start "
-                "once with --accept-clock."
+                f"The clock is more than {where} the last entry. If the clock is right, start once "
+                "with --accept-clock."
             )
 
     def check_database(self, database_now: float | None) -> None:

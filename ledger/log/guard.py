@@ -1,7 +1,8 @@
 """The guard: this machine's own memory of the largest checkpoint it let anyone see.
 
 Guarantees: after `write` returns, the checkpoint survives power loss, apart from the event store;
-a torn write leaves the one before. Two preallocated slots are written in turn, each with a
+a torn write leaves the one before. What a start finds committed beyond it is written here before
+anything is answered. Two preallocated slots are written in turn, each with a
 sequence number and a SHA-256 of its content, and each write ends in fdatasync. At start the event
 store must hold at least what the guard remembers: a store restored from an older copy is noticed.
 """
@@ -14,6 +15,9 @@ from typing import Final
 
 from ledger.config import sync_directory
 from ledger.errors import IntegrityAlarm
+from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.note import Note
 
 SLOT: Final = 4096
 _HEADER = struct.Struct(">8sQI")
@@ -26,15 +30,11 @@ class Guard:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR)
-        slots = [_read_slot(self._descriptor, index) for index in (0, 1)]
-        found = [slot for slot in slots if slot is not None]
-        if not found:
+        try:
+            self._sequence, self.checkpoint = _read(self._descriptor)
+        except IntegrityAlarm:
             os.close(self._descriptor)
-            raise IntegrityAlarm(
-                "Neither slot of the guard file can be read. Restore keys/guard, or run "
-                "hub-ledger fsck and keep its report."
-            )
-        self._sequence, self.checkpoint = max(found)
+            raise
 
     @classmethod
     def create(cls, path: Path, checkpoint: bytes) -> "Guard":
@@ -58,8 +58,39 @@ class Guard:
         os.fdatasync(self._descriptor)
         self._sequence, self.checkpoint = sequence, checkpoint
 
+    def advance(self, size: int, checkpoint: bytes) -> None:
+        """Remember a signed checkpoint of that size, unless as much is remembered already; raises
+        IntegrityAlarm when what is remembered is no checkpoint, and OSError as `write` does."""
+        try:
+            known = Checkpoint.parse(Note.parse(self.checkpoint).text)
+        except FormatError as error:
+            raise IntegrityAlarm(f"The guard's checkpoint cannot be read: {error}") from error
+        if known.size < size:
+            self.write(checkpoint)
+
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def remembered(path: Path) -> bytes:
+    """What another machine's guard file remembers, without holding or changing it; raises
+    IntegrityAlarm when neither slot can be read."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return _read(descriptor)[1]
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int) -> tuple[int, bytes]:
+    """The newer of the two slots; raises IntegrityAlarm when neither can be read."""
+    found = [slot for index in (0, 1) if (slot := _read_slot(descriptor, index)) is not None]
+    if not found:
+        raise IntegrityAlarm(
+            "Neither slot of the guard file can be read. Restore keys/guard, or run "
+            "hub-ledger fsck and keep its report."
+        )
+    return max(found)
 
 
 def _encode(sequence: int, checkpoint: bytes) -> bytes:

@@ -8,16 +8,13 @@ the process that holds it must exit: the outcome is then found out by (source, i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ledger.errors import IntegrityAlarm
 from ledger.log.clock import Clock
+from ledger.log.draft import Draft, current_key, stream_text, streams_to_look_at
 from ledger.log.guard import Guard
 from ledger.log.messages import (
-    HUB,
-    RECHECK,
-    VERSION,
     Appended,
     Committed,
     Outcome,
@@ -27,22 +24,17 @@ from ledger.log.messages import (
 from ledger.log.tree import Tree, node_from_cells
 from ledger.store.base import AppendTransaction, Store
 from ledger.store.records import (
-    ATTRIBUTION,
-    SUBJECT,
     Append,
-    DestroyedKey,
     Head,
-    RecordedEntry,
-    SealedRow,
     StreamHead,
 )
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.checkpoint import Checkpoint, open_checkpoint
-from ledger_verifier.formats.errors import FormatError
-from ledger_verifier.formats.merkle import CompactRange, leaf_hash
+from ledger_verifier.formats.errors import EntryError, FormatError
+from ledger_verifier.formats.merkle import CompactRange
 from ledger_verifier.formats.note import Ed25519Signer, Note
+from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED, Registry
 
-_NO_STREAM: Final = StreamHead(0, b"", "", None, None)
 _BEGINNING: Final = "0000-00-00T00:00:00.000Z"
 
 
@@ -50,103 +42,6 @@ def sign_checkpoint(signer: Ed25519Signer, origin: str, size: int, root: bytes) 
     """A checkpoint signed by the log's Ed25519 key."""
     text = Checkpoint(origin, size, root).text
     return Note(text, (signer.sign(text),)).encode()
-
-
-@dataclass(slots=True)
-class _Draft:
-    """What a batch will append: built up submission by submission, written once."""
-
-    first: int
-    recorded_at: str
-    heads: dict[str, StreamHead]
-    duplicates: dict[tuple[str, str], int]
-    destroyed: set[str]
-    changed: dict[str, StreamHead] = field(default_factory=dict)
-    stored: list[RecordedEntry] = field(default_factory=list)
-    leaves: list[bytes] = field(default_factory=list)
-    sealed: list[SealedRow] = field(default_factory=list)
-    keys: list[tuple[str, str, int]] = field(default_factory=list)
-    erased: list[DestroyedKey] = field(default_factory=list)
-
-    def add(self, submission: Sequence[PreparedEvent]) -> Refused | int:
-        """Draft a whole submission: where it starts in the draft, or why it is refused."""
-        refusal = self._check(submission)
-        if refusal is not None:
-            return refusal
-        start = len(self.stored)
-        for event in submission:
-            self._stamp(event)
-        return start
-
-    def _check(self, submission: Sequence[PreparedEvent]) -> Refused | None:
-        seen: dict[str, StreamHead] = {}
-        ids: set[tuple[str, str]] = set()
-        gone = set(self.destroyed)
-        for index, event in enumerate(submission):
-            stream = _stream_text(event)
-            head = seen.get(stream) or self._head(stream)
-            key = (event.source, event.entry["id"])
-            if key in self.duplicates or key in ids:
-                return Refused(RECHECK, index)
-            if event.expected_version not in (None, head.version):
-                return Refused(VERSION, index, head.version)
-            if head.version and head.hub != event.entry["hub"] and not event.any_hub:
-                return Refused(HUB, index)
-            if not _keys_are_current(head, event, gone):
-                return Refused(RECHECK, index)
-            ids.add(key)
-            if event.erases and head.subject_key is not None:
-                gone.add(head.subject_key)
-            seen[stream] = self._after(head, event, b"")
-        return None
-
-    def _head(self, stream: str) -> StreamHead:
-        return self.changed.get(stream) or self.heads.get(stream) or _NO_STREAM
-
-    def _after(self, head: StreamHead, event: PreparedEvent, link: bytes) -> StreamHead:
-        keys = {key_class: key_id for key_class, key_id, _ in event.sealed}
-        subject = keys.get(SUBJECT, head.subject_key)
-        return StreamHead(
-            head.version + 1,
-            link,
-            head.hub if head.version else event.entry["hub"],
-            None if event.erases else subject,
-            keys.get(ATTRIBUTION, head.attribution_key),
-        )
-
-    def _stamp(self, event: PreparedEvent) -> None:
-        stream = _stream_text(event)
-        head = self._head(stream)
-        position = self.first + len(self.stored)
-        entry: dict[str, Any] = {
-            **event.entry,
-            "recorded_at": self.recorded_at,
-            "stream": {
-                **event.entry["stream"],
-                "version": head.version + 1,
-                "previous": head.link.hex() if head.version else None,
-            },
-        }
-        if event.erases:
-            doomed = [head.subject_key] if head.subject_key is not None else []
-            entry["data"] = {**entry["data"], "key_ids": doomed, "through": head.version}
-            self.erased += [DestroyedKey(key_id, stream, position) for key_id in doomed]
-            self.destroyed.update(doomed)
-        raw = entries.canonical(entry)
-        if len(raw) > entries.MAX_ENTRY:
-            # Workers check sizes with room for what is stamped here; nothing is written.
-            raise IntegrityAlarm("A prepared entry is over the size limit of the format.")
-        self.changed[stream] = self._after(head, event, entries.link_hash(raw))
-        self.stored.append(RecordedEntry(stream, head.version + 1, entry["type"], raw))
-        self.leaves.append(leaf_hash(raw))
-        self.sealed += [SealedRow(position, c, key_id, raw_) for c, key_id, raw_ in event.sealed]
-        self.keys.append((event.source, entry["id"], position))
-        self.duplicates[(event.source, entry["id"])] = position
-
-
-def _stream_text(event: PreparedEvent) -> str:
-    stream = event.entry["stream"]
-    return f"{stream['kind']}/{stream['id']}"
 
 
 class Sequencer:
@@ -158,21 +53,30 @@ class Sequencer:
         self._store, self._signer, self._origin = store, signer, origin
         self._clock, self._guard = clock, guard
         self._tree = Tree(0, (), store.cells)
+        self._left: Head | None = None
+        self._registry = Registry()
 
     def check_start(self, *, accept_clock: bool = False) -> Head:
         """Refuse to serve a log that is not the one this machine last vouched for.
 
         Raises IntegrityAlarm when the head is missing, badly signed, contradicts its own edge, is
         behind the guard, or has another root at the guard's size; or when the clock is wrong.
+        A guard that is behind, because a crash came between COMMIT and guard or because another
+        replica went on meanwhile, is taken forward before the head may be shown.
         """
         head = self._store.head()
         if head is None:
             raise IntegrityAlarm("The event store holds no log. Create one with: hub-ledger init")
         self._check_head(head)
+        self._registry = registry_of(self._store)
+        with self._store.append() as transaction:
+            self._check_stamp(head, transaction.last_stamp(head.size))
         if self._guard is not None:
             self._check_guard(self._guard, head)
         self._clock.check_start(head.recorded_at, accept_clock)
         self._clock.check_database(self._store.now())
+        if self._guard is not None:
+            self._guard.advance(head.size, head.checkpoint)
         return head
 
     def _check_head(self, head: Head) -> None:
@@ -209,7 +113,7 @@ class Sequencer:
         """
         with self._store.append() as transaction:
             # A crash here, or anywhere before COMMIT, leaves the log as it was.
-            tree = self._tree_at(transaction.head)
+            tree = self._tree_at(transaction)
             draft = self._draft(transaction, batch)
             starts = [draft.add(submission) for submission in batch]
             checkpoint = b""
@@ -219,6 +123,7 @@ class Sequencer:
                 checkpoint = sign_checkpoint(self._signer, self._origin, tree.size, root)
                 head = Head(tree.size, root, tree.edge, checkpoint, draft.recorded_at)
                 transaction.write(_append_of(draft, cells, head, self._store))
+                self._left = head
         # A crash here loses the answers, not the entries: retries find them by (source, id).
         if draft.stored and self._guard is not None:
             self._guard.write(checkpoint)
@@ -228,36 +133,49 @@ class Sequencer:
             for start, sub in zip(starts, batch, strict=True)
         ]
 
-    def _tree_at(self, head: Head | None) -> Tree:
-        """The tree of this head; what is cached is dropped when another writer has moved it."""
+    def _tree_at(self, transaction: AppendTransaction) -> Tree:
+        """The tree of the head. A head that this process did not leave is looked at again, as at
+        start: another replica may have moved it, and so may somebody with the database."""
+        head = transaction.head
+        if head is not None and head != self._left:
+            self._check_head(head)
+            self._check_stamp(head, transaction.last_stamp(head.size))
         size, edge = (0, ()) if head is None else (head.size, head.edge)
         if self._tree.size != size or self._tree.edge != edge:
             self._tree = Tree(size, edge, self._store.cells)
         return self._tree
 
+    def _check_stamp(self, head: Head, stamp: str) -> None:
+        if head.recorded_at != stamp:
+            raise IntegrityAlarm(
+                "The stored head does not carry the time of the last entry: it has been altered."
+            )
+
     def _draft(
         self, transaction: AppendTransaction, batch: Sequence[Sequence[PreparedEvent]]
-    ) -> _Draft:
+    ) -> Draft:
         events = [event for submission in batch for event in submission]
         head = transaction.head
-        heads = transaction.stream_heads({_stream_text(event) for event in events})
+        heads = transaction.stream_heads(streams_to_look_at(events))
         duplicates = transaction.find_duplicates([(e.source, e.entry["id"]) for e in events])
         unseen = {
             key_id
             for event in events
             for key_class, key_id, _ in event.sealed
-            if _current_key(heads.get(_stream_text(event)), key_class) != key_id
+            if current_key(heads.get(stream_text(event)), key_class) != key_id
         }
-        return _Draft(
+        return Draft(
             first=0 if head is None else head.size,
             recorded_at=self._clock.stamp(_BEGINNING if head is None else head.recorded_at),
             heads=heads,
             duplicates=duplicates,
             destroyed=transaction.destroyed(unseen),
+            stored_keys=transaction.subject_keys,
+            registry=self._registry,
         )
 
     def _committed(
-        self, draft: _Draft, start: int, submission: Sequence[PreparedEvent], checkpoint: bytes
+        self, draft: Draft, start: int, submission: Sequence[PreparedEvent], checkpoint: bytes
     ) -> Committed:
         done = tuple(
             Appended(
@@ -274,20 +192,14 @@ class Sequencer:
 
 def _keys_are_current(head: StreamHead, event: PreparedEvent, destroyed: set[str]) -> bool:
     for key_class, key_id, _ in event.sealed:
-        current = _current_key(head, key_class)
+        current = current_key(head, key_class)
         if key_id != current and (current is not None or key_id in destroyed):
             return False
     return True
 
 
-def _current_key(head: StreamHead | None, key_class: str) -> str | None:
-    if head is None:
-        return None
-    return head.subject_key if key_class == SUBJECT else head.attribution_key
-
-
 def _append_of(
-    draft: _Draft, cells: list[tuple[int, int, bytes]], head: Head, store: Store
+    draft: Draft, cells: list[tuple[int, int, bytes]], head: Head, store: Store
 ) -> Append:
     return Append(
         head=head,
@@ -299,6 +211,19 @@ def _append_of(
         stream_heads=draft.changed,
         destroyed=draft.erased,
     )
+
+
+def registry_of(store: Store) -> Registry:
+    """The registrations in a stored log; raises IntegrityAlarm when one cannot be read."""
+    registry, start = Registry(), 0
+    try:
+        while found := store.entries(start, 1000, [SCHEMA_REGISTERED]):
+            for stored in found:
+                registry.learn(entries.decode(stored.raw))
+            start = found[-1].position + 1
+    except EntryError as error:
+        raise IntegrityAlarm(f"A stored registration is not one: {error}") from error
+    return registry
 
 
 def root_at(store: Store, size: int) -> bytes:

@@ -8,6 +8,7 @@ the data directory's lock for as long as it can write.
 Run by `ledger.log.client` as `python -m ledger.log.writer`.
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -19,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.config import DataDirectory, load, locked
-from ledger.errors import LedgerError
+from ledger.config import DataDirectory, SigningKeys, load, locked
+from ledger.errors import IntegrityAlarm, LedgerError
 from ledger.log.clock import Clock, instant
 from ledger.log.genesis import missing_registrations
 from ledger.log.guard import Guard
@@ -35,11 +36,16 @@ from ledger.log.messages import (
 from ledger.log.publisher import Publisher
 from ledger.log.sequencer import Sequencer
 from ledger.store import Store, open_store
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.meaning.schemas import RESERVED_TYPES
 
 #: Events taken into one transaction; a submission is never split, so one may exceed it.
 MAX_BATCH: Final = 1000
 _READ_BYTES: Final = 1 << 20
 _LOCK_WAIT_SECONDS: Final = 15.0
+#: Seconds between attempts to empty the write-ahead log while readers are in the way: each writes
+#: what it can of it into the database.
+_SCRUB_SECONDS: Final = 1.0
 
 Request = tuple[socket.socket, int, list[PreparedEvent]]
 
@@ -58,11 +64,15 @@ class Writer:
             self._frames[worker] = Frames()
             self._selector.register(worker, selectors.EVENT_READ)
         self._queue: list[Request] = []
+        # A predecessor may have died between an erasure and this; and what it could not make
+        # durable may be in the log's cached pages all the same, where no later fsync sees it.
+        self._unscrubbed, self._scrub_due = True, 0.0
 
     def announce(self, size: int) -> None:
         """Tell every worker that the log is open, and how large it is."""
+        self._scrub()
         for worker in self._frames:
-            worker.sendall(frame({"ready": size}))
+            _send(worker, frame({"ready": size}))
 
     def run(self) -> None:
         """Serve until every worker has gone. Any exception ends the process."""
@@ -72,12 +82,13 @@ class Writer:
             if self._queue:
                 self._append(self._next_batch())
             self._publisher.tick(time.monotonic())
+            self._scrub()
 
     def _take(self, timeout: float) -> None:
         for key, _ in self._selector.select(timeout):
             worker = key.fileobj
             assert isinstance(worker, socket.socket)
-            data = worker.recv(_READ_BYTES)
+            data = _receive(worker)
             if not data:
                 self._selector.unregister(worker)
                 del self._frames[worker]
@@ -85,7 +96,15 @@ class Writer:
                 continue
             for message in self._frames[worker].feed(data):
                 events = [event_from_json(event) for event in message["events"]]
+                _refuse_reserved(events)
                 self._queue.append((worker, message["n"], events))
+
+    def _scrub(self) -> None:
+        """Deleted rows must not outlive an erasure in the write-ahead log: try until no reader is
+        in the way."""
+        if self._unscrubbed and time.monotonic() >= self._scrub_due:
+            self._unscrubbed = not self._store.scrub()
+            self._scrub_due = time.monotonic() + _SCRUB_SECONDS
 
     def _next_batch(self) -> list[Request]:
         taken, events = 0, 0
@@ -107,11 +126,51 @@ class Writer:
                 not isinstance(outcome, Refused) and any(event.erases for event in events)
             )
         if erased:
-            # Deleted rows must not outlive the erasure in the write-ahead log.
-            self._store.scrub()
+            self._unscrubbed, self._scrub_due = True, 0.0
+            self._scrub()
         for worker, frames in replies.items():
             if worker in self._frames:
-                worker.sendall(b"".join(frames))
+                _send(worker, b"".join(frames))
+
+
+def _receive(worker: socket.socket) -> bytes:
+    """What a worker sent; nothing when it has gone, however it went."""
+    try:
+        return worker.recv(_READ_BYTES)
+    except ConnectionError:
+        return b""
+
+
+def _send(worker: socket.socket, data: bytes) -> None:
+    """Answer a worker. One that has gone is found so when it is next read from."""
+    with contextlib.suppress(ConnectionError):
+        worker.sendall(data)
+
+
+def _refuse_reserved(events: Sequence[PreparedEvent]) -> None:
+    if any(event.entry.get("type") in RESERVED_TYPES for event in events):
+        raise IntegrityAlarm("A worker prepared an entry that the service alone records.")
+
+
+def _open_guard(directory: DataDirectory) -> Guard:
+    try:
+        return Guard(directory.guard_path)
+    except OSError as error:
+        raise IntegrityAlarm(
+            f"The guard file {directory.guard_path} cannot be opened. Without it this machine "
+            "cannot know what it has vouched for: bring it back from where the keys are kept."
+        ) from error
+
+
+def _check_keys(store: Store, keys: SigningKeys) -> None:
+    """The signing keys must be those that the log named when it was opened."""
+    first = store.entry(0)
+    named = [] if first is None else entries.decode(first)["data"].get("keys")
+    if named != [keys.ed25519.key.vkey, keys.mldsa44.key.vkey]:
+        raise IntegrityAlarm(
+            "The signing keys in keys/ are not those that the log was opened with. Put back the "
+            "right ones."
+        )
 
 
 def open_writer(
@@ -121,13 +180,14 @@ def open_writer(
     store = open_store(directory.database)
     keys = directory.signing_keys()
     clock = Clock()
-    guard = Guard(directory.guard_path)
+    guard = _open_guard(directory)
     sequencer = Sequencer(store, keys.ed25519, directory.origin, clock, guard)
     head = sequencer.check_start(accept_clock=accept_clock)
+    _check_keys(store, keys)
     missing = missing_registrations(store, instant(clock.now()))
     if missing:
         sequencer.append([missing])
-    publisher = Publisher(store, keys, clock, directory.publish_seconds)
+    publisher = Publisher(store, keys, clock, directory.publish_seconds, guard)
     return Writer(sequencer, publisher, store, workers), head.size + len(missing)
 
 
@@ -148,8 +208,6 @@ def main(arguments: Sequence[str]) -> int:
     except LedgerError as error:
         _tell(workers, error.slug, error.detail)
         return 1
-    except BrokenPipeError:
-        return 0
     except Exception as error:  # noqa: BLE001 - whatever it is, the process ends and says so
         # Frames only: an exception's message may hold what a client sent.
         sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))

@@ -36,7 +36,8 @@ class CaseIndex:
         with self._database.transaction() as rows:
             rows.execute(
                 "CREATE TABLE IF NOT EXISTS case_states (generation BIGINT NOT NULL,"
-                " case_id TEXT NOT NULL, hub TEXT NOT NULL, state TEXT NOT NULL,"
+                " case_id TEXT NOT NULL, hub TEXT NOT NULL, organisation TEXT NOT NULL,"
+                " status TEXT NOT NULL, state TEXT NOT NULL,"
                 " PRIMARY KEY (generation, case_id))"
             )
             rows.execute(
@@ -85,9 +86,14 @@ class CaseIndex:
                     state = changed.get(case_id) or self._state(rows, into, case_id)
                     changed[case_id] = fold(state, entries.decode(stored.raw))
             rows.executemany(
-                "INSERT INTO case_states (generation, case_id, hub, state) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (generation, case_id) DO UPDATE SET state = excluded.state",
-                [(into, case_id, state.hub, _dump(state)) for case_id, state in changed.items()],
+                "INSERT INTO case_states"
+                " (generation, case_id, hub, organisation, status, state)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (generation, case_id)"
+                " DO UPDATE SET status = excluded.status, state = excluded.state",
+                [
+                    (into, case_id, state.hub, state.organisation, state.status, _dump(state))
+                    for case_id, state in changed.items()
+                ],
             )
             rows.execute(
                 "UPDATE projections SET size = ? WHERE generation = ? AND size = ? RETURNING size",
@@ -173,9 +179,14 @@ class CaseIndex:
             return None if live is None else self._state(rows, live[0], case_id)
 
     def page(
-        self, hubs: Collection[str] | None, after: str | None, limit: int
+        self,
+        hubs: Collection[str] | None,
+        organisation: str | None,
+        after: str | None,
+        limit: int,
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """Up to `limit` cases of these hubs (None: all) after a case id, and the next cursor."""
+        """Up to `limit` cases of these hubs and this organisation (None: all) after a case id, as
+        stream, hub and status, and the next cursor."""
         clauses = ["p.live = 1", "p.name = ?", "s.case_id > ?"]
         params: list[Any] = [PROJECTION, after or ""]
         if hubs is not None:
@@ -183,15 +194,20 @@ class CaseIndex:
                 return [], None
             clauses.append(f"s.hub IN ({','.join('?' * len(hubs))})")
             params += sorted(hubs)
+        if organisation is not None:
+            clauses.append("s.organisation = ?")
+            params.append(organisation)
         with self._database.transaction() as rows:
             rows.execute(
-                "SELECT s.case_id, s.state FROM case_states s JOIN projections p"
+                "SELECT s.case_id, s.hub, s.status FROM case_states s JOIN projections p"
                 f" ON s.generation = p.generation WHERE {' AND '.join(clauses)}"
                 " ORDER BY s.case_id LIMIT ?",
                 [*params, limit + 1],
             )
             found = rows.fetchall()
-        page = [orjson.loads(row[1]) for row in found[:limit]]
+        page = [
+            {"stream": f"case/{row[0]}", "hub": row[1], "status": row[2]} for row in found[:limit]
+        ]
         return page, found[limit - 1][0] if len(found) > limit else None
 
 

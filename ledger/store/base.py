@@ -12,10 +12,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
+import orjson
 from eventsourcing.persistence import Mapper, StoredEvent
 
 from ledger.store.records import (
+    ERASURE,
     EVENTS_TABLE,
+    SUBJECT,
     Append,
     DestroyedKey,
     Head,
@@ -69,14 +72,16 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f" root {blob} NOT NULL, edge {blob} NOT NULL, checkpoint {blob} NOT NULL,"
         " recorded_at TEXT NOT NULL)",
         f"CREATE TABLE stream_heads (stream TEXT PRIMARY KEY, version {integer} NOT NULL,"
-        f" link {blob} NOT NULL, hub TEXT NOT NULL, subject_key {blob}, attribution_key {blob})",
+        f" link {blob} NOT NULL, hub TEXT NOT NULL, organisation TEXT NOT NULL,"
+        f" subject_key {blob}, attribution_key {blob})",
         f"CREATE TABLE cells (level {integer} NOT NULL, idx {integer} NOT NULL,"
         f" hash {blob} NOT NULL, PRIMARY KEY (level, idx))",
         f"CREATE TABLE duplicates (source TEXT NOT NULL, id {blob} NOT NULL,"
         f" position {integer} NOT NULL, PRIMARY KEY (source, id))",
         f"CREATE TABLE sealed (position {integer} NOT NULL, key_class TEXT NOT NULL,"
         f" key_id {blob} NOT NULL, ciphertext {blob} NOT NULL, PRIMARY KEY (position, key_class))",
-        f"CREATE TABLE destroyed_keys (key_id {blob} PRIMARY KEY, position {integer} NOT NULL)",
+        f"CREATE TABLE destroyed_keys (key_id {blob} PRIMARY KEY, stream TEXT NOT NULL,"
+        f" position {integer} NOT NULL)",
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
     ]
@@ -97,6 +102,23 @@ class AppendTransaction:
     def stream_heads(self, streams: Iterable[str]) -> dict[str, StreamHead]:
         """Heads of those streams that exist."""
         return select_stream_heads(self._rows, streams)
+
+    def subject_keys(self, stream: str) -> set[str]:
+        """Ids of the keys under which sealed subject fields of a stream are stored."""
+        self._rows.execute(
+            "SELECT DISTINCT key_id FROM sealed WHERE key_class = ? AND position IN"
+            f" (SELECT {self._store.position_sql} FROM {EVENTS_TABLE} WHERE originator_id = ?)",
+            (SUBJECT, stream),
+        )
+        return {str(UUID(bytes=bytes(row[0]))) for row in self._rows.fetchall()}
+
+    def last_stamp(self, size: int) -> str:
+        """`recorded_at` of the last of this many entries, from its own bytes."""
+        self._rows.execute(
+            f"SELECT state FROM {EVENTS_TABLE} WHERE {self._store.position_sql} = ?", (size - 1,)
+        )
+        row = self._rows.fetchone()
+        return "" if row is None else str(orjson.loads(bytes(row[0]))["recorded_at"])
 
     def destroyed(self, key_ids: Iterable[str]) -> set[str]:
         """Those of the key ids that an erasure has named."""
@@ -128,8 +150,9 @@ class AppendTransaction:
             [(s.position, s.key_class, id_bytes(s.key_id), s.ciphertext) for s in append.sealed],
         )
         rows.executemany(
-            "INSERT INTO stream_heads (stream, version, link, hub, subject_key, attribution_key)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE SET"
+            "INSERT INTO stream_heads"
+            " (stream, version, link, hub, organisation, subject_key, attribution_key)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE SET"
             " version = excluded.version, link = excluded.link,"
             " subject_key = excluded.subject_key, attribution_key = excluded.attribution_key",
             [
@@ -138,6 +161,7 @@ class AppendTransaction:
                     h.version,
                     h.link,
                     h.hub,
+                    h.organisation,
                     optional_bytes(h.subject_key),
                     optional_bytes(h.attribution_key),
                 )
@@ -151,8 +175,8 @@ class AppendTransaction:
     def _erase(self, destroyed: "DestroyedKey") -> None:
         key_id = id_bytes(destroyed.key_id)
         self._rows.execute(
-            "INSERT INTO destroyed_keys (key_id, position) VALUES (?, ?)",
-            (key_id, destroyed.position),
+            "INSERT INTO destroyed_keys (key_id, stream, position) VALUES (?, ?, ?)",
+            (key_id, destroyed.stream, destroyed.position),
         )
         self._rows.execute(
             "DELETE FROM sealed WHERE key_id = ? AND position IN"
@@ -206,6 +230,17 @@ class Store(ABC):
     def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
         """The entries of a stream after that version, in order."""
 
+    def erased_through(self, stream: str) -> int:
+        """The version of a stream up to which its subject fields have been erased; 0: none."""
+        with self.read() as rows:
+            rows.execute(
+                f"SELECT state FROM {EVENTS_TABLE} WHERE originator_id = ? AND topic = ?"
+                " ORDER BY originator_version DESC LIMIT 1",
+                (stream, ERASURE),
+            )
+            row = rows.fetchone()
+            return 0 if row is None else int(orjson.loads(bytes(row[0]))["data"]["through"])
+
     @abstractmethod
     def try_publisher(self) -> bool:
         """Take (or keep) the lock of the one publisher; False when another holds it."""
@@ -215,15 +250,20 @@ class Store(ABC):
         """The database's own clock in POSIX seconds; None when it has none of its own."""
 
     @abstractmethod
-    def scrub(self) -> None:
-        """After an erasure: leave no deleted row in the write-ahead log."""
+    def scrub(self) -> bool:
+        """After an erasure: leave no deleted row in the write-ahead log. False when a reader is
+        in the way: try again."""
 
     @abstractmethod
     def close(self) -> None: ...
 
     @abstractmethod
     def _write(self) -> AbstractContextManager[Rows]:
-        """A short transaction for a publication."""
+        """A transaction that writes."""
+
+    def _publishing(self) -> AbstractContextManager[Rows]:
+        """A transaction that succeeds only while the publisher's lock is held."""
+        return self._write()
 
     def head(self) -> Head | None:
         """The committed head, or None before `init`."""
@@ -245,20 +285,30 @@ class Store(ABC):
         with self.read() as rows:
             return find_duplicates(rows, keys)
 
+    def look(
+        self, keys: Sequence[tuple[str, str]], streams: Iterable[str]
+    ) -> tuple[dict[tuple[str, str], int], dict[str, StreamHead]]:
+        """`duplicates` and `stream_heads` in one read."""
+        with self.read() as rows:
+            return find_duplicates(rows, keys), select_stream_heads(rows, streams)
+
     def sealed(self, positions: Sequence[int]) -> list[SealedRow]:
         """The sealed rows of these positions, by position and class."""
         with self.read() as rows:
             return select_sealed(rows, positions)
 
-    def destroyed_keys(self, from_position: int) -> list[tuple[str, int]]:
-        """Key ids named by erasures at or after that position, with the position, in order."""
+    def destroyed_keys(self, from_position: int) -> list[DestroyedKey]:
+        """Keys named by erasures at or after that position, in order."""
         with self.read() as rows:
             rows.execute(
-                "SELECT key_id, position FROM destroyed_keys WHERE position >= ?"
+                "SELECT key_id, stream, position FROM destroyed_keys WHERE position >= ?"
                 " ORDER BY position, key_id",
                 (from_position,),
             )
-            return [(str(UUID(bytes=bytes(row[0]))), row[1]) for row in rows.fetchall()]
+            return [
+                DestroyedKey(str(UUID(bytes=bytes(row[0]))), row[1], row[2])
+                for row in rows.fetchall()
+            ]
 
     def stream_heads(self, streams: Iterable[str]) -> dict[str, StreamHead]:
         """Heads of those streams that exist."""
@@ -270,8 +320,8 @@ class Store(ABC):
         return self.stream_heads([stream]).get(stream)
 
     def publish(self, size: int, checkpoint: bytes, published_at: str) -> None:
-        """Keep a published checkpoint for ever."""
-        with self._write() as rows:
+        """Keep a published checkpoint for ever. Raises when the publisher's lock was lost."""
+        with self._publishing() as rows:
             rows.execute(
                 "INSERT INTO publications (seq, size, checkpoint, published_at) VALUES"
                 " ((SELECT COALESCE(MAX(seq), 0) + 1 FROM publications), ?, ?, ?)",
@@ -284,6 +334,13 @@ class Store(ABC):
             rows.execute("SELECT size, checkpoint FROM publications ORDER BY seq DESC LIMIT 1")
             row = rows.fetchone()
             return None if row is None else (row[0], bytes(row[1]))
+
+    def last_published(self) -> str:
+        """When the newest publication was published; empty when there is none."""
+        with self.read() as rows:
+            rows.execute("SELECT published_at FROM publications ORDER BY seq DESC LIMIT 1")
+            row = rows.fetchone()
+            return "" if row is None else str(row[0])
 
     def publications(self, after: int = 0, limit: int = 1000) -> list[tuple[int, int, bytes]]:
         """Sequence number, size and checkpoint of publications after that number, in order."""

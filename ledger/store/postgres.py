@@ -3,7 +3,10 @@
 Guarantees: every append is one READ COMMITTED transaction that first locks the head row
 (`FOR UPDATE`), so that replicas take turns and positions stay dense through rollbacks; nothing is
 retried behind the caller's back, because after a lost COMMIT only the (source, id) table knows
-the outcome. One publisher at a time holds a session advisory lock.
+the outcome. One publisher at a time holds a session advisory lock, and publishes in that session:
+whoever lost the lock cannot publish. A replica that stands still (a paused machine, a lost
+network) loses its transaction and its lock to the server's own timeouts, and with them the right
+to go on where it was.
 """
 
 import hashlib
@@ -25,6 +28,10 @@ from ledger.store.rows import Rows, select_head
 PUBLISHER_LOCK: Final = int.from_bytes(
     hashlib.sha256(b"hub-ledger/publisher").digest()[:8], "big", signed=True
 )
+#: Seconds a replica may hold the head lock without a word; the others wait for as long.
+IDLE_IN_TRANSACTION_SECONDS: Final = 5.0
+#: Seconds the publisher may be silent before another replica takes over.
+PUBLISHER_IDLE_SECONDS: Final = 15
 
 
 class _Rows:
@@ -81,6 +88,7 @@ class PostgresStore(Store):
             pool_size=1,
             max_overflow=15,
             connect_timeout=30.0,
+            idle_in_transaction_session_timeout=IDLE_IN_TRANSACTION_SECONDS,
             originator_id_type="text",
         )
         # The whole of the URL decides, TLS settings among it, not only the library's five parts.
@@ -88,6 +96,7 @@ class PostgresStore(Store):
         self._datastore.pool.kwargs = {"row_factory": dict_row}
         self._recorder = EntryRecorder(self._datastore, events_table_name=EVENTS_TABLE)
         self._publisher: psycopg.Connection[Any] | None = None
+        self._publishes = False
 
     def create(self) -> None:
         with self._datastore.transaction(commit=True) as cursor:
@@ -126,6 +135,8 @@ class PostgresStore(Store):
     def snapshot(self) -> Iterator[Rows]:
         with self._write() as rows:
             rows.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            # Whoever reads a whole log thinks for longer than an append may.
+            rows.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield rows
 
     def insert_entries(self, rows: Rows, first: int, events: Sequence[StoredEvent]) -> None:
@@ -148,31 +159,49 @@ class PostgresStore(Store):
             return [StoredEntry(r[0], stream, r[1], r[2], bytes(r[3])) for r in rows.fetchall()]
 
     def try_publisher(self) -> bool:
-        if self._publisher is not None and not self._publisher.closed:
+        if self._publisher is not None:
             try:
-                self._publisher.execute("SELECT 1")
+                return self._lock_publisher(self._publisher)
             except psycopg.OperationalError:
+                # The session is gone, and the lock with it.
                 self._publisher.close()
-            else:
-                return True
-        self._publisher = psycopg.connect(self._url, autocommit=True)
-        row = self._publisher.execute(
-            "SELECT pg_try_advisory_lock(%s)", (PUBLISHER_LOCK,)
-        ).fetchone()
-        if row is None or not row[0]:
-            self._publisher.close()
-            self._publisher = None
-            return False
-        return True
+        self._publisher, self._publishes = psycopg.connect(self._url, autocommit=True), False
+        self._publisher.execute(
+            f"SET idle_session_timeout = '{PUBLISHER_IDLE_SECONDS}s';"
+            f"SET idle_in_transaction_session_timeout = '{PUBLISHER_IDLE_SECONDS}s'"
+        )
+        return self._lock_publisher(self._publisher)
+
+    def _lock_publisher(self, session: "psycopg.Connection[Any]") -> bool:
+        """Take the lock, or show the server that its holder is alive."""
+        if self._publishes:
+            session.execute("SELECT 1")
+            return True
+        row = session.execute("SELECT pg_try_advisory_lock(%s)", (PUBLISHER_LOCK,)).fetchone()
+        self._publishes = row is not None and bool(row[0])
+        return self._publishes
+
+    @contextmanager
+    def _publishing(self) -> Iterator[Rows]:
+        if self._publisher is None:
+            # Only `init` publishes without the lock, when nobody else knows of the database.
+            with self._write() as rows:
+                yield rows
+            return
+        if not self._publishes:
+            raise psycopg.OperationalError("this replica is not the publisher")
+        with self._publisher.transaction(), self._publisher.cursor() as cursor:
+            yield _Rows(cursor)
 
     def now(self) -> float | None:
         with self.read() as rows:
             rows.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision")
             return float(rows.fetchone()[0])
 
-    def scrub(self) -> None:
+    def scrub(self) -> bool:
         with self._datastore.get_connection() as connection:
             connection.execute("VACUUM sealed")
+        return True
 
     def close(self) -> None:
         if self._publisher is not None:

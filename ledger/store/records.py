@@ -7,6 +7,8 @@ from eventsourcing.persistence import StoredEvent
 
 SUBJECT: Final = "subject"
 ATTRIBUTION: Final = "attribution"
+#: The type of the entry that records an erasure.
+ERASURE: Final = "erasure.executed"
 
 EVENTS_TABLE: Final = "entries"
 
@@ -35,12 +37,14 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class StreamHead:
-    """The last version of a stream, the link hash of that entry, the hub the stream belongs to,
-    and the ids of the keys its sealed fields are under now (None: none in use)."""
+    """The last version of a stream, the link hash of that entry, the hub and organisation of its
+    first entry, to which it belongs, and the ids of the keys its sealed fields are under now
+    (None: none in use)."""
 
     version: int
     link: bytes
     hub: str
+    organisation: str
     subject_key: str | None
     attribution_key: str | None
 

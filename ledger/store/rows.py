@@ -64,13 +64,13 @@ def select_stream_heads(rows: Rows, streams: Iterable[str]) -> dict[str, StreamH
     for chunk in chunks(sorted(set(streams))):
         marks = ",".join("?" * len(chunk))
         rows.execute(
-            "SELECT stream, version, link, hub, subject_key, attribution_key"
+            "SELECT stream, version, link, hub, organisation, subject_key, attribution_key"
             f" FROM stream_heads WHERE stream IN ({marks})",
             list(chunk),
         )
         for row in rows.fetchall():
             found[row[0]] = StreamHead(
-                row[1], bytes(row[2]), row[3], id_text(row[4]), id_text(row[5])
+                row[1], bytes(row[2]), row[3], row[4], id_text(row[5]), id_text(row[6])
             )
     return found
 

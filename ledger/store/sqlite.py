@@ -200,11 +200,15 @@ class SqliteStore(Store):
     def now(self) -> float | None:
         return None
 
-    def scrub(self) -> None:
+    def scrub(self) -> bool:
         with self._writing().get_connection(commit=True) as connection:
             cursor: Any = connection.cursor()
+            # A reader in the way must not hold up the appends: give up at once.
+            cursor.execute("PRAGMA busy_timeout=0")
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            cursor.fetchall()
+            busy = cursor.fetchall()[0][0]
+            cursor.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
+            return not busy
 
     def close(self) -> None:
         self._readers.close()

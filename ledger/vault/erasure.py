@@ -7,21 +7,38 @@ of the log is refused: its log was rolled back.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ledger.errors import IntegrityAlarm
 from ledger.vault.keystore import KeyStore
 
-#: Key ids named by erasures at or after a position, with the position, in log order.
-Destroyed = Callable[[int], Sequence[tuple[str, int]]]
+
+class Named(Protocol):
+    """A key that an erasure names: its id, its stream, and the erasure's position."""
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def position(self) -> int: ...
 
 
-def check_against_log(keys: KeyStore, tree_size: int) -> None:
-    """Refuse a key store that has carried out erasures which the log does not hold."""
+#: Keys named by erasures at or after a position, in log order.
+Destroyed = Callable[[int], Sequence[Named]]
+
+
+def check_against_log(keys: KeyStore, tree_size: Callable[[], int]) -> None:
+    """Refuse a key store that has carried out erasures which the log does not hold. The log is
+    asked second: another replica may be erasing meanwhile."""
     through = keys.applied_through()
-    if through > tree_size:
+    size = tree_size()
+    if through > size:
         raise IntegrityAlarm(
             f"The key store has carried out erasures up to entry {through}, but the log holds "
-            f"{tree_size} entries: the log has been rolled back. Bring back the newer event store."
+            f"{size} entries: the log has been rolled back. Bring back the newer event store."
         )
 
 
@@ -30,6 +47,5 @@ def apply_erasures(keys: KeyStore, destroyed: Destroyed) -> list[str]:
     named = destroyed(keys.applied_through())
     if not named:
         return []
-    key_ids = [key_id for key_id, _ in named]
-    keys.destroy(key_ids, through=named[-1][1] + 1)
-    return key_ids
+    keys.destroy([(key.key_id, key.stream) for key in named], through=named[-1].position + 1)
+    return [key.key_id for key in named]

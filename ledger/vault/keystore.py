@@ -61,7 +61,8 @@ class KeyStore:
         """Make keys. Another replica may make the same at this moment: the first one counts."""
         random = os.urandom(KEY_BYTES * len(missing))
         minted = []
-        for index, (stream, key_class) in enumerate(missing):
+        # In one order everywhere: two replicas that make the same keys must not lock crosswise.
+        for index, (stream, key_class) in enumerate(sorted(missing)):
             key_id = str(uuid4())
             key = random[KEY_BYTES * index : KEY_BYTES * (index + 1)]
             minted.append((key_id, stream, key_class, self._wrapper.wrap(key_id, key)))
@@ -105,17 +106,25 @@ class KeyStore:
             raise VaultUnavailable("The key store has no state row: it is not a key store.")
         return int(row[0])
 
-    def destroy(self, key_ids: Iterable[str], through: int) -> None:
-        """Delete these keys and remember that erasures below tree size `through` are done."""
+    def destroy(self, keys: Iterable[tuple[str, str]], through: int) -> None:
+        """Delete these keys, each named by its id and its stream, and remember that erasures below
+        tree size `through` are done. A key of another stream is left alone.
+
+        Raises VaultUnavailable when a reader holds the write-ahead log, where the deleted keys
+        still are: nothing is remembered then, so that it is done again.
+        """
         with self._database.transaction() as rows:
-            for key_id in key_ids:
-                rows.execute("DELETE FROM stream_keys WHERE key_id = ?", (key_id,))
+            for key_id, stream in keys:
+                rows.execute(
+                    "DELETE FROM stream_keys WHERE key_id = ? AND stream = ?", (key_id, stream)
+                )
+        if isinstance(self._database, SqliteDatabase) and not self._database.truncate_log():
+            raise VaultUnavailable("The key store is being read by another process. Try again.")
+        with self._database.transaction() as rows:
             rows.execute(
                 "UPDATE vault_state SET applied_through = ? WHERE applied_through < ?",
                 (through, through),
             )
-        if isinstance(self._database, SqliteDatabase):
-            self._database.truncate_log()
 
     def close(self) -> None:
         self._database.close()

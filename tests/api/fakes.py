@@ -172,16 +172,15 @@ class FakeLedger:
         ][:limit]
         return found, len(self.entries) - 1, len(self.entries)
 
-    def _case_hub(self, case_id: str) -> str | None:
+    def _case_owner(self, case_id: str) -> access.Owner | None:
         for entry in self.entries:
             if entry["stream"] == {"id": case_id, "kind": "case"}:
-                hub: str = entry["hub"]
-                return hub
+                return access.owner_in(entry)
         return None
 
     def _readable_case(self, credential: Credential, case_id: str) -> None:
-        hub = self._case_hub(case_id)
-        if hub is None or not access.may_read_case(credential, hub):
+        owner = self._case_owner(case_id)
+        if owner is None or not access.may_read_case(credential, owner):
             raise NotFound
 
     async def case(
@@ -198,7 +197,8 @@ class FakeLedger:
         ids = {
             entry["stream"]["id"]
             for entry in self.entries
-            if entry["stream"]["kind"] == "case" and access.may_read_case(credential, entry["hub"])
+            if entry["stream"]["kind"] == "case"
+            and access.may_read_case(credential, access.owner_in(entry))
         }
         return [{"id": case_id} for case_id in sorted(ids)], None
 

@@ -17,6 +17,7 @@ from tlog_scales.backend import HttpBackend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey, VkeySet
 
+from ledger.catalogue import CATALOGUE
 from tests.conftest import MakeDatabase
 
 BIN = Path(sys.executable).parent
@@ -122,7 +123,7 @@ def recorded(service: Service) -> list[dict[str, Any]]:
 
 
 def test_every_event_has_a_receipt_and_its_own_place(recorded: list[dict[str, Any]]) -> None:
-    assert len(recorded) == IDENTIFICATIONS + 13
+    assert len(recorded) == IDENTIFICATIONS + len(CATALOGUE.types())
     first = recorded[0]["position"]
     assert [r["position"] for r in recorded] == list(range(first, first + len(recorded)))
     for result in recorded:
@@ -204,13 +205,19 @@ def test_a_third_partys_client_accepts_checkpoint_and_tiles(
 def test_a_case_and_its_bundle(
     service: Service, recorded: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    case = recorded[2]["stream"]["id"]
-    assert recorded[2]["stream"]["kind"] == "case"
+    identified = [one.type for one in CATALOGUE.types()].index("subject.identified")
+    stream = recorded[identified]["stream"]
+    assert stream["kind"] == "case"
+    case = stream["id"]
     status, body, _ = service.call(f"/v1/cases/{case}", "dpo")
     assert status == 400, body
     status, body, _ = service.call(f"/v1/cases/{case}", "dpo", Actor=ACTOR)
     assert status == 200, body
-    assert json.loads(body)["informed"] is True
+    state = json.loads(body)
+    assert state["informed"] is True
+    # The examples decline the support by mistake after it is accepted, and correct that.
+    assert state["status"] == "in-support"
+    assert [act["type"] for act in state["acts"] if act["corrected"]] == ["support.declined"]
     path = tmp_path / "case.zip"
     for headers in ({"Actor": ACTOR}, {"Actor": ACTOR, "Purpose_Of_Use": "review"}):
         status, raw, _ = service.call(f"/v1/cases/{case}/bundle", "dpo", **headers)

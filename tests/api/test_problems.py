@@ -65,7 +65,7 @@ async def test_unauthenticated_says_how(client: Client) -> None:
     assert reply.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
-@pytest.mark.parametrize("address", ["/nothing", "/v1", "/v1/entries", "/v1/events/", "/docs"])
+@pytest.mark.parametrize("address", ["/nothing", "/v1", "/v1/entries", "/v1/events/", "/docs/"])
 async def test_no_such_route(client: Client, address: str) -> None:
     reply = await client.get(address)
     await problem_of(reply, 404, "not-found")

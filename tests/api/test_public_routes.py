@@ -3,8 +3,10 @@
 import orjson
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from yarl import URL
 
 from api.app import SECURITY_HEADERS
+from api.routes.docs import ASSETS, POLICY
 from ledger.access import Role
 from ledger.catalogue import CATALOGUE
 from tests.api.conftest import Client, headers_for
@@ -56,6 +58,31 @@ async def test_headers(
     for name, value in SECURITY_HEADERS.items():
         assert reply.headers.getall(name) == [value]
     assert "aiohttp" not in str(reply.headers)
+
+
+@pytest.mark.parametrize("address", ["/docs", *(f"/docs/assets/{name}" for name in ASSETS)])
+async def test_the_page_of_the_interface(client: Client, address: str) -> None:
+    reply = await client.get(address)
+    raw = await reply.read()
+    assert reply.status == 200
+    assert reply.headers["Content-Type"].startswith(("text/html", "text/css", "text/javascript"))
+    assert reply.headers.getall("Content-Security-Policy") == [POLICY]
+    for name in set(SECURITY_HEADERS) - {"Content-Security-Policy"}:
+        assert reply.headers.getall(name) == [SECURITY_HEADERS[name]]
+    assert reply.headers["Cache-Control"] in ("no-cache", "public, max-age=3600")
+    if address == "/docs":
+        assert b"<script>" not in raw
+        assert b"style=" not in raw
+        assert b"//" not in raw
+
+
+@pytest.mark.parametrize("name", ["index.html", "VENDORED.toml", "..%2f..%2fapp.py", "docs.css%00"])
+async def test_no_other_file_is_served(client: Client, name: str) -> None:
+    reply = await client.get(URL(f"/docs/assets/{name}", encoded=True))
+    assert reply.status == 404
+    assert reply.headers.getall("Content-Security-Policy") == [
+        SECURITY_HEADERS["Content-Security-Policy"]
+    ]
 
 
 async def test_tiles_and_bundles_are_bytes_of_their_width(

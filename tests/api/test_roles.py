@@ -85,6 +85,10 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
     ),
     ("GET", "/v1/event-types"): Expected("/v1/event-types", public=True),
     ("GET", "/v1/openapi.json"): Expected("/v1/openapi.json", public=True),
+    ("GET", "/docs"): Expected("/docs", public=True),
+    ("GET", "/docs/assets/{name}"): Expected(
+        "/docs/assets/docs.css", public=True, nowhere="/docs/assets/index.html"
+    ),
     ("GET", "/checkpoint"): Expected("/checkpoint", public=True),
     ("GET", "/tile/{level}/{index}"): Expected("/tile/0/000", public=True, nowhere="/tile/0/002"),
     ("GET", "/tile/entries/{index}"): Expected(

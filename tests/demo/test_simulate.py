@@ -125,6 +125,40 @@ def test_acknowledgements_follow_their_disclosure(year: list[Event]) -> None:
         assert disclosed["data"]["version_digest"] == event["data"]["received_digest"]
 
 
+def test_an_erasure_is_ordered_first_and_by_somebody_else(year: list[Event]) -> None:
+    ordered = {event["subject"]: event for event in _of(year, "erasure.ordered")}
+    executed = _of(year, "erasure.executed")
+    assert executed
+    for event in executed:
+        order = ordered[event["subject"]]
+        assert order["time"] < event["time"]
+        assert order["actor"] != event["actor"] == event["data"]["executor"]
+
+
+def test_recipients_confirm_what_they_were_told_to_erase(year: list[Event]) -> None:
+    sent = {event["data"]["disclosure_id"]: event for event in _of(year, "data.disclosed")}
+    told = {
+        event["data"]["disclosure_id"]: event for event in _of(year, "recipient_erasure.requested")
+    }
+    confirmed = _of(year, "recipient_erasure.confirmed")
+    assert 0 < len(confirmed) < len(told)
+    for event in confirmed:
+        share = event["data"]["disclosure_id"]
+        assert sent[share]["time"] < told[share]["time"] < event["time"]
+        assert sent[share]["subject"] == told[share]["subject"] == event["subject"]
+        assert event["organisation"] == sent[share]["data"]["recipient_organisation"]
+
+
+def test_a_correction_names_an_earlier_event_of_its_own_stream(year: list[Event]) -> None:
+    by_id = {event["id"]: event for event in year}
+    corrections = _of(year, "event.corrected")
+    assert corrections
+    for event in corrections:
+        mistake = by_id[event["data"]["corrected_event"]]
+        assert mistake["time"] < event["time"]
+        assert mistake["subject"] == event["subject"]
+
+
 def test_nothing_follows_an_erasure(year: list[Event]) -> None:
     erased = {event["subject"]: event["time"] for event in _of(year, "erasure.executed")}
     assert erased

@@ -99,6 +99,15 @@ def test_wheels_hold_the_packages_and_nothing_else(wheels: dict[str, zipfile.Zip
     assert tops == {"hub_ledger": {"ledger", "api"}, "ledger_verifier": {"ledger_verifier"}}
 
 
+def test_the_service_brings_the_page_of_its_interface(wheels: dict[str, zipfile.ZipFile]) -> None:
+    static = ROOT / "api/static"
+    wanted = {path.relative_to(ROOT).as_posix(): path for path in static.glob("*/*")}
+    assert len(wanted) > 8
+    wheel = wheels["hub_ledger"]
+    assert {name for name in wheel.namelist() if "/static/" in name} == set(wanted)
+    assert [n for n, path in wanted.items() if wheel.read(n) != path.read_bytes()] == []
+
+
 def test_the_verifier_asks_for_three_libraries(wheels: dict[str, zipfile.ZipFile]) -> None:
     wheel = wheels["ledger_verifier"]
     (metadata,) = [name for name in wheel.namelist() if name.endswith("METADATA")]

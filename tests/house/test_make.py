@@ -10,7 +10,7 @@ import pytest
 
 from tests.house.tree import ROOT
 
-TARGETS = {"help", "setup", "demo", "test", "lint", "serve", "lock", "clean"}
+TARGETS = {"help", "setup", "demo", "test", "browser", "lint", "serve", "lock", "clean"}
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -74,3 +74,50 @@ def test_setup_refuses_an_old_python(bare_checkout: Path) -> None:
     result = _make("setup", _python(bare_checkout, "exit 1"), cwd=bare_checkout)
     assert result.returncode != 0
     assert "Python 3.11 or newer" in result.stderr
+
+
+def test_only_the_tests_want_a_browser() -> None:
+    assert "chromium" in _make("--dry-run", "test").stdout
+    for target in ("setup", "demo", "lint", "serve"):
+        assert "chromium" not in _make("--dry-run", target).stdout
+
+
+def _browser(directory: Path, *programs: str) -> subprocess.CompletedProcess[str]:
+    """`make browser` where nothing but these programs and the shell's own is on PATH."""
+    for program in programs:
+        path = directory / program
+        path.write_text('#!/bin/sh\necho "ran ${0##*/} $*"\n', "ascii")
+        path.chmod(0o755)
+    make = shutil.which("make")
+    assert make is not None
+    return subprocess.run(
+        [make, "browser", "SHELL=/bin/sh"],
+        cwd=ROOT,
+        env={"PATH": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_browser_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    done = _browser(tmp_path, "chromium", "apt-get", "id")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_without_a_browser_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "id").symlink_to("/bin/false")
+    done = _browser(tmp_path)
+    assert done.returncode != 0
+    assert "apt-get install chromium" in done.stderr
+
+
+def test_as_root_on_debian_the_browser_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "id").write_text("#!/bin/sh\necho 0\n", "ascii")
+    (tmp_path / "id").chmod(0o755)
+    done = _browser(tmp_path, "apt-get")
+    assert done.stdout.splitlines() == [
+        "ran apt-get update -qq",
+        "ran apt-get install -y -qq --no-install-recommends chromium",
+    ]
+    assert done.returncode == 0

@@ -9,7 +9,9 @@ import pytest
 from ledger.access import (
     Credential,
     Operation,
+    Owner,
     Role,
+    check_erases,
     check_operation,
     check_record,
     may,
@@ -80,7 +82,8 @@ def entry(kind: str, hub: str = HERE, **changes: str) -> dict[str, object]:
 
 
 # What each role may read of an entry of its own organisation, hub and source: o; of its hub, from
-# another organisation: h; of another hub: a. Columns are kinds of stream.
+# another organisation: h; of its hub and organisation, from any source: c; of another hub: a.
+# Columns are kinds of stream.
 COLUMNS = (
     "case", "party", "content", "access", "restricted",
     "agreement", "assessment", "hub", "oversight", "ledger",
@@ -88,7 +91,7 @@ COLUMNS = (
 READS = {
     "submitter":      "o  o  o  -  -  a  a  a  a  a",
     "coordinator":    "h  h  h  -  -  a  a  a  a  a",
-    "dpo":            "h  h  h  h  h  a  a  a  a  a",
+    "dpo":            "c  c  c  c  c  a  a  a  a  a",
     "rights_officer": "h  h  -  -  -  -  -  -  -  a",
     "standards":      "-  -  -  h  -  -  -  -  -  a",
     "registrar":      "-  -  -  -  -  a  a  a  a  a",
@@ -124,9 +127,9 @@ def test_the_tables_cover_every_role_and_kind() -> None:
 def test_reading_an_entry(role: Role, kind: str) -> None:
     reach = READS[role.value].split()[COLUMNS.index(kind)]
     reader = bound(role)
-    assert may_read_entry(reader, entry(kind)) is (reach in "oha")
+    assert may_read_entry(reader, entry(kind)) is (reach in "ohca")
     assert may_read_entry(reader, entry(kind, organisation="met-police")) is (reach in "ha")
-    assert may_read_entry(reader, entry(kind, source="alpha")) is (reach in "ha")
+    assert may_read_entry(reader, entry(kind, source="alpha")) is (reach in "hca")
     assert may_read_entry(reader, entry(kind, THERE)) is (reach == "a")
     assert may_read_entry(unbound(role), entry(kind, THERE, organisation="other")) is (reach != "-")
 
@@ -136,8 +139,11 @@ def test_the_hub_of_the_stream_stands_over_that_of_the_entry(role: Role) -> None
     reach = READS[role.value].split()[COLUMNS.index("access")]
     written_by_the_service = entry("access", "central")
     assert not may_read_entry(bound(role), written_by_the_service)
-    assert may_read_entry(bound(role), written_by_the_service, HERE) is (reach == "h")
-    assert not may_read_entry(bound(role), entry("access"), THERE)
+    ours, theirs = Owner(HERE, "lewisham-council"), Owner(THERE, "lewisham-council")
+    assert may_read_entry(bound(role), written_by_the_service, ours) is (reach in "hc")
+    assert not may_read_entry(bound(role), entry("access"), theirs)
+    others = Owner(HERE, "met-police")
+    assert may_read_entry(bound(role), written_by_the_service, others) is (reach == "h")
 
 
 @pytest.mark.parametrize(("role", "kind"), list(itertools.product(Role, ["access", "restricted"])))
@@ -145,7 +151,7 @@ def test_a_recording_token_without_bounds_reads_back_what_it_submitted(
     role: Role, kind: str
 ) -> None:
     mine = unbound(role)
-    reads = READS[role.value].split()[COLUMNS.index(kind)] == "h"
+    reads = READS[role.value].split()[COLUMNS.index(kind)] in "hc"
     own = entry(kind, submitted_by=mine.public_id)
     assert may_read_entry(mine, own) is (reads or role.value in RECORDS)
     assert may_read_entry(mine, entry(kind)) is reads
@@ -231,9 +237,20 @@ def test_operations(role: Role) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_cases(role: Role) -> None:
-    assert may_read_case(bound(role), HERE) is (role.value in CASES)
-    assert not may_read_case(bound(role), THERE)
-    assert may_read_case(unbound(role), THERE) is (role.value in CASES)
+    here, there = Owner(HERE, "lewisham-council"), Owner(THERE, "lewisham-council")
+    assert may_read_case(bound(role), here) is (role.value in CASES)
+    assert not may_read_case(bound(role), there)
+    assert may_read_case(unbound(role), there) is (role.value in CASES)
+    # A data protection officer is of one controller; a hub has several.
+    others = Owner(HERE, "met-police")
+    assert may_read_case(bound(role), others) is (role.value in CASES - {"dpo"})
+
+
+def test_only_its_own_controller_erases_a_stream() -> None:
+    check_erases(bound(Role.DPO), Owner(HERE, "lewisham-council"))
+    check_erases(unbound(Role.DPO), Owner(HERE, "met-police"))
+    with pytest.raises(Forbidden):
+        check_erases(bound(Role.DPO), Owner(HERE, "met-police"))
 
 
 def test_a_person_is_named_unless_the_token_is_a_machines() -> None:

@@ -66,7 +66,8 @@ def test_wrong_use_is_explained(data: str, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", [("policy",), ("fsck",), ("bundle", "--to", "x")])
 def test_without_a_ledger_it_says_how_to_make_one(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = run(*command, "--data", str(tmp_path / "none"))
-    assert done.exit_code == 1
+    # 1 is a verdict of fsck's.
+    assert done.exit_code == (2 if command == ("fsck",) else 1)
     assert "hub-ledger init" in done.output
 
 
@@ -76,6 +77,18 @@ def test_a_log_bundle_is_written_once_and_the_same_each_time(data: str, tmp_path
     assert run("bundle", "--data", data, "--to", str(two)).exit_code == 0
     assert one.read_bytes() == two.read_bytes()
     assert run("bundle", "--data", data, "--to", str(one)).exit_code == 1
+
+
+def test_fsck_writes_a_page_once(data: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    assert run("fsck", "--data", data, "--html", str(page)).exit_code == 0
+    raw = page.read_bytes()
+    assert b"the ledger in its own database" in raw
+    again = run("fsck", "--data", data, "--html", str(page))
+    assert (again.exit_code, "exists already" in again.output) == (2, True)
+    assert page.read_bytes() == raw
+    nowhere = run("fsck", "--data", data, "--html", str(tmp_path / "none" / "report.html"))
+    assert (nowhere.exit_code, "cannot be written" in nowhere.output) == (2, True)
 
 
 def test_fsck_of_a_new_ledger(data: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from ledger.access import Role
 from ledger.application import Ledger
+from ledger.catalogue import CATALOGUE
 from ledger.config import DataDirectory
 from ledger.fsck import check
 from ledger.initialise import initialise
@@ -32,6 +33,8 @@ from tests.ledger.acts import act, credential, identified
 ANY = credential()
 DPO = credential(Role.DPO)
 ENTRIES = 300
+#: What `initialise` records: the opening, and every registration.
+INITIAL = 1 + len(CATALOGUE.registrations())
 HUB_LEDGER = str(Path(sys.executable).with_name("hub-ledger"))
 
 
@@ -44,7 +47,7 @@ async def fill(directory: DataDirectory) -> None:
             ANY, [act("disclosure.acknowledged", stream), act("case.closed", stream)]
         )
         await ledger.record(DPO, [act("erasure.executed", stream)])
-        await ledger.record(ANY, [identified() for _ in range(ENTRIES - 19)])
+        await ledger.record(ANY, [identified() for _ in range(ENTRIES - INITIAL - 5)])
         await ledger.checkpoint()
 
 
@@ -129,6 +132,99 @@ CASES = [
         "another hub",
         60,
     ),
+    Tampering(
+        "a stream handed to another organisation",
+        "UPDATE stream_heads SET organisation = 'another-council' WHERE stream ="
+        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        "another hub or organisation",
+        60,
+    ),
+    Tampering(
+        "a stream's key forgotten",
+        "UPDATE stream_heads SET subject_key = NULL WHERE stream ="
+        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        "names other keys",
+        60,
+    ),
+    Tampering(
+        "a stream given another's key",
+        "UPDATE stream_heads SET subject_key = (SELECT key_id FROM sealed WHERE position = 61"
+        " AND key_class = 'subject') WHERE stream = (SELECT originator_id FROM entries"
+        " WHERE {p} = 60)",
+        "names other keys",
+        60,
+    ),
+    Tampering(
+        "a byte of a stream's key changed",
+        "UPDATE stream_heads SET attribution_key = {flip_key} WHERE stream ="
+        f" (SELECT originator_id FROM entries WHERE {{p}} = {INITIAL})",
+        "names other keys",
+        INITIAL + 4,
+    ),
+    Tampering(
+        "the destroyed key in its stream's head again",
+        "UPDATE stream_heads SET subject_key = (SELECT key_id FROM destroyed_keys) WHERE stream ="
+        " (SELECT stream FROM destroyed_keys)",
+        "names other keys",
+        INITIAL + 4,
+    ),
+    Tampering(
+        "a row sealed under another stream's key",
+        "UPDATE sealed SET key_id = (SELECT key_id FROM sealed WHERE position = 81 AND key_class ="
+        " 'subject') WHERE position = 80 AND key_class = 'subject'",
+        "kept for another stream or class",
+        80,
+    ),
+    Tampering(
+        "a sealed row before the log",
+        "INSERT INTO sealed (position, key_class, key_id, ciphertext) SELECT -1, key_class, key_id,"
+        " ciphertext FROM sealed WHERE position = 80",
+        "belongs to no entry",
+        -1,
+    ),
+    Tampering(
+        "a sealed row beyond the log",
+        "INSERT INTO sealed (position, key_class, key_id, ciphertext) SELECT 300, key_class,"
+        " key_id, ciphertext FROM sealed WHERE position = 80",
+        "belongs to no entry",
+        300,
+    ),
+    Tampering(
+        "an erased row in its place again",
+        f"INSERT INTO sealed (position, key_class, key_id, ciphertext) SELECT {INITIAL}, key_class,"
+        " key_id, ciphertext FROM sealed WHERE position = 80",
+        "an erasure covers",
+        INITIAL,
+    ),
+    Tampering(
+        "the head's time",
+        "UPDATE head SET recorded_at = '2020-01-01T00:00:00.000Z'",
+        "head row's time",
+    ),
+    Tampering(
+        "a publication at no time",
+        "UPDATE publications SET published_at = substr(published_at, 1, 19) WHERE seq = 1",
+        "publication 1: .*not a time",
+    ),
+    Tampering(
+        "the newest publications removed, the log having gone on",
+        "DELETE FROM publications WHERE seq > 1;"
+        "UPDATE head SET recorded_at = '2099-01-01T00:00:00.000Z'",
+        "later publications are missing",
+        INITIAL,
+    ),
+    Tampering(
+        "a recipient's id led elsewhere",
+        f"UPDATE duplicates SET source = 'another-one' WHERE position = {INITIAL + 2}",
+        "retry",
+        INITIAL + 2,
+    ),
+    Tampering(
+        "a destroyed key of another stream",
+        "UPDATE destroyed_keys SET stream = 'case/another'",
+        "destroyed keys",
+        INITIAL + 4,
+    ),
     Tampering("an id forgotten", "DELETE FROM duplicates WHERE position = 50", "retry", 50),
     Tampering(
         "the type beside an entry",
@@ -156,23 +252,26 @@ CASES = [
 def tampered(directory: DataDirectory, case: Tampering) -> None:
     store = open_store(directory.database)
 
-    def flip(column: str) -> str:
-        """SQL for a column with its 21st byte changed."""
+    def flip(column: str, place: int = 21) -> str:
+        """SQL for a column with its 21st byte changed, or another."""
         if directory.embedded:
             return (
-                f"CAST(substr({column}, 1, 20) || CASE substr({column}, 21, 1) WHEN x'61' THEN"
-                f" x'62' ELSE x'61' END || substr({column}, 22) AS BLOB)"
+                f"CAST(substr({column}, 1, {place - 1}) || CASE substr({column}, {place}, 1)"
+                f" WHEN x'61' THEN x'62' ELSE x'61' END || substr({column}, {place + 1}) AS BLOB)"
             )
-        return f"set_byte({column}, 20, mod(get_byte({column}, 20) + 1, 256))"
+        place -= 1
+        return f"set_byte({column}, {place}, mod(get_byte({column}, {place}) + 1, 256))"
 
     sql = (
         case.sql.replace("{p}", f"({store.position_sql})")
         .replace("{flip}", flip("state"))
         .replace("{flip_hash}", flip("hash"))
         .replace("{flip_checkpoint}", flip("checkpoint"))
+        .replace("{flip_key}", flip("attribution_key", 9))
     )
     with closing(store), store._write() as rows:
-        rows.execute(sql)
+        for statement in sql.split(";"):
+            rows.execute(statement)
 
 
 def describe(report: Report) -> str:

@@ -56,7 +56,9 @@ def append_one(store: Store, stream: str, version: int = 1, *, source: str = "s"
                     SealedRow(position, ATTRIBUTION, KEY_TWO, b"att"),
                 ],
                 duplicates=[(source, EVENT, position)],
-                stream_heads={stream: StreamHead(version, b"link", "central", KEY_ONE, KEY_TWO)},
+                stream_heads={
+                    stream: StreamHead(version, b"link", "central", "council", KEY_ONE, KEY_TWO)
+                },
             )
         )
     return position
@@ -77,7 +79,9 @@ def test_what_is_appended_is_read_back(store: Store) -> None:
         (position, 1, b"\x00raw")
     ]
     assert store.stream("case/x", after=1) == []
-    assert store.stream_head("case/x") == StreamHead(1, b"link", "central", KEY_ONE, KEY_TWO)
+    assert store.stream_head("case/x") == StreamHead(
+        1, b"link", "central", "council", KEY_ONE, KEY_TWO
+    )
     assert store.stream_head("case/y") is None
     assert store.duplicates([("s", EVENT), ("other", EVENT)]) == {("s", EVENT): position}
     assert store.sealed([position]) == [
@@ -132,7 +136,7 @@ def test_destroying_a_key_removes_its_rows_in_that_stream_alone(store: Store) ->
     store.scrub()
     assert [row.key_class for row in store.sealed([mine])] == [ATTRIBUTION]
     assert [row.key_class for row in store.sealed([other])] == [ATTRIBUTION, SUBJECT]
-    assert store.destroyed_keys(0) == [(KEY_ONE, head.size)]
+    assert store.destroyed_keys(0) == [DestroyedKey(KEY_ONE, "case/a", head.size)]
     assert store.destroyed_keys(head.size + 1) == []
 
 

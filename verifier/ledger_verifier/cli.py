@@ -29,6 +29,7 @@ from ledger_verifier.audit.receipt import verify_receipt
 from ledger_verifier.audit.report.as_json import as_json
 from ledger_verifier.audit.report.build import failed_report, unread_report
 from ledger_verifier.audit.report.model import Report
+from ledger_verifier.audit.report.save import save_html
 from ledger_verifier.audit.report.terminal import print_report
 from ledger_verifier.audit.state import State, StateError
 from ledger_verifier.audit.trust import Trusted, earlier_checkpoint
@@ -40,6 +41,7 @@ from ledger_verifier.formats.policy import MAX_POLICY, Policy
 from ledger_verifier.formats.proof import MAX_PROOF
 
 TOKEN_VARIABLE: Final = "LEDGER_TOKEN"  # noqa: S105 - the name of a variable
+MAX_JOBS: Final = 64
 _ZIP_START: Final = b"PK\3\4"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], Report] = arguments.run
     try:
+        if arguments.html and Path(arguments.html).exists():
+            raise UsageError(f"{arguments.html} exists already and is not overwritten")
         report = run(arguments)
     except (UsageError, StateError) as error:
         print(f"ledger-verify: {error}", file=sys.stderr)  # noqa: T201
@@ -76,6 +80,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.buffer.flush()
     else:
         print_report(report, Console())
+    if arguments.html:
+        try:
+            save_html(report, Path(arguments.html))
+        except OSError as error:
+            print(  # noqa: T201
+                f"ledger-verify: {arguments.html} cannot be written: {error.strerror}",
+                file=sys.stderr,
+            )
+            return 2
     return report.verdict.exit_code
 
 
@@ -87,28 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     version = f"ledger-verify {VERSION}, source SHA-256 {source_sha256()}"
     parser.add_argument("--version", action="version", version=version)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--policy", metavar="FILE", required=True, help="trust policy: whose signatures count"
-    )
-    common.add_argument("--json", action="store_true", help="print one JSON object")
-    whole = argparse.ArgumentParser(add_help=False, parents=[common])
-    whole.add_argument(
-        "--since",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="a checkpoint, receipt or bundle of this log kept from earlier (repeatable)",
-    )
-    whole.add_argument(
-        "--state", metavar="FILE", help="remember the checkpoints seen here, from run to run"
-    )
-    whole.add_argument(
-        "--unique", action="store_true", help="also look for ids and digests that occur twice"
-    )
-    whole.add_argument(
-        "--conduct-fails", action="store_true", help="findings on conduct fail the verdict too"
-    )
+    common, whole = _common(), _whole()
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     log = commands.add_parser("log", parents=[whole], help="verify a live log over HTTP")
     log.add_argument("url", metavar="URL", help="the log's address, without /checkpoint")
@@ -125,6 +117,59 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("--entry", metavar="FILE", required=True, help="the entry's exact bytes")
     receipt.set_defaults(run=_run_receipt)
     return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options of every command."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--policy", metavar="FILE", required=True, help="trust policy: whose signatures count"
+    )
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    common.add_argument(
+        "--html", metavar="FILE", help="also write the report as a page, to read or to print"
+    )
+    return common
+
+
+def _whole() -> argparse.ArgumentParser:
+    """Options of the commands that verify more than one entry."""
+    whole = argparse.ArgumentParser(add_help=False, parents=[_common()])
+    whole.add_argument(
+        "--since",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a checkpoint, receipt or bundle of this log kept from earlier (repeatable)",
+    )
+    whole.add_argument(
+        "--state",
+        metavar="FILE",
+        help="remember here what was seen, and from run to run read only what is new",
+    )
+    whole.add_argument(
+        "--full", action="store_true", help="read everything, whatever the state file remembers"
+    )
+    whole.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=1,
+        help="share the work among N processes (default 1; worth it from 200,000 entries or so)",
+    )
+    whole.add_argument(
+        "--unique", action="store_true", help="also look for ids and digests that occur twice"
+    )
+    whole.add_argument(
+        "--conduct-fails", action="store_true", help="findings on conduct fail the verdict too"
+    )
+    return whole
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_JOBS:
+        raise argparse.ArgumentTypeError(f"not a number from 1 to {MAX_JOBS}")
+    return int(text)
 
 
 def _run_log(arguments: argparse.Namespace) -> Report:
@@ -148,7 +193,13 @@ def _run_log(arguments: argparse.Namespace) -> Report:
         if arguments.save and Path(arguments.save).exists():
             raise UsageError(f"{arguments.save} exists already and is not overwritten")
         recording = stack.enter_context(RecordingReader(http)) if arguments.save else None
-        options = Options(unique=arguments.unique, policy_sha256=trust.digest)
+        options = Options(
+            unique=arguments.unique,
+            jobs=arguments.jobs,
+            # What is not read cannot be saved.
+            full=arguments.full or bool(arguments.save),
+            policy_sha256=trust.digest,
+        )
         with _progress(arguments) as progress:
             report = verify_log(
                 recording or http,
@@ -189,7 +240,11 @@ def _run_bundle(arguments: argparse.Namespace) -> Report:
             )
         else:
             options = Options(
-                unique=arguments.unique, policy_sha256=trust.digest, subject="log bundle"
+                unique=arguments.unique,
+                jobs=arguments.jobs,
+                full=arguments.full,
+                policy_sha256=trust.digest,
+                subject="log bundle",
             )
             reader = BundleLogReader(bundle)
             with _progress(arguments) as progress:
@@ -202,7 +257,7 @@ def _run_bundle(arguments: argparse.Namespace) -> Report:
                     progress=progress,
                     options=options,
                 )
-            if reader.unread:
+            if reader.unread and "entries_before" not in report.checked:
                 unread = f"{reader.unread} members of the bundle, which no check asks for"
                 report = replace(report, not_assessed=(*report.not_assessed, unread))
     _remember(arguments, trust)

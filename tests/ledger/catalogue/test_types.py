@@ -27,7 +27,7 @@ ABOUT_PEOPLE: Final = frozenset({"case", "party", "access", "restricted", "conte
 #: Every name that may be open there, under the row of domain.md 11.1 that allows it. To add a name
 #: is a decision about personal data: it needs its row, not just its line.
 ALLOWED: Final = {
-    "event id (v4/v7 only)": {"disclosure_id"},
+    "event id (v4/v7 only)": {"disclosure_id", "corrected_event"},
     "purpose, criteria_version, dpia/authority/agreement refs, gateway, legal_basis": {
         "purpose",
         "case_purpose",
@@ -40,7 +40,12 @@ ALLOWED: Final = {
         "authorised_by_law",
     },
     "retention_rule_id as its review period only": {"review_period_months", "erase_due"},
-    "automation_level, human_involvement, screening outcome, decision_role": {"automation_level"},
+    "automation_level, human_involvement, screening outcome, decision_role": {
+        "automation_level",
+        "human_involvement",
+        "outcome",
+        "decision_role",
+    },
     "result_count banded 1 / 2-19 / 20+": {"result_count_band"},
     "recipient category and the band of subject_count": {
         "recipient_category",
@@ -76,6 +81,7 @@ ALLOWED: Final = {
         "assessor_is_not_approver",
     },
     "erasure trigger as scheduled / ordered": {"trigger"},
+    "copies_found, banded": {"copies_found_band"},
     "what the service adds to an erasure (DESIGN.md section 7)": {"key_ids", "through"},
     "content platform, basis, route, repeat_of": {"platform", "basis", "route", "repeat_of"},
 }
@@ -90,6 +96,13 @@ SUPPLIED: Final = {
     "key_ids": [NOBODY],
     "through": 1,
 }
+
+
+ROLES: Final = {
+    "erasure.executed": frozenset({"dpo"}),
+    "erasure.ordered": frozenset({"coordinator", "dpo"}),
+}
+RECIPIENTS: Final = frozenset({"disclosure.acknowledged", "recipient_erasure.confirmed"})
 
 
 def _open_about_people() -> Iterator[tuple[EventType, str]]:
@@ -108,6 +121,11 @@ def test_the_list_holds_no_name_that_is_not_used() -> None:
     assert used == LISTED
 
 
+def test_of_outcomes_that_of_screening_alone_is_open() -> None:
+    about_people = {one.type for one, name in _open_about_people() if name == "outcome"}
+    assert about_people == {"screening.decided"}
+
+
 @EACH
 def test_every_open_kind_is_in_the_grammar_and_closed(event_type: EventType) -> None:
     for name, kind in event_type.open.items():
@@ -119,11 +137,17 @@ def test_every_open_kind_is_in_the_grammar_and_closed(event_type: EventType) -> 
 
 def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
     assert [one.type for one in TYPES] == [
+        "authority.registered",
+        "assessment.approved",
         "hub.activated",
         "agreement.registered",
         "subject.identified",
-        "support.offered",
+        "screening.decided",
+        "case.reviewed",
         "case.closed",
+        "support.offered",
+        "support.accepted",
+        "support.declined",
         "subject.notified",
         "notification.withheld",
         "data.disclosed",
@@ -131,7 +155,12 @@ def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
         "record.consulted",
         "content.referred",
         "content.outcome_recorded",
+        "record.altered",
+        "event.corrected",
+        "erasure.ordered",
         "erasure.executed",
+        "recipient_erasure.requested",
+        "recipient_erasure.confirmed",
     ]
     assert {"ledger.opened", "schema.registered"} == RESERVED
     assert all(CATALOGUE.get(name) is None for name in RESERVED)
@@ -161,19 +190,36 @@ def test_declarations_are_whole(event_type: EventType) -> None:
     assert event_type.fields.keys() == event_type.descriptions.keys()
     assert not event_type.open.keys() & event_type.sealed.keys()
     assert event_type.service_added <= event_type.fields.keys()
-    assert (event_type.mark == "log") is (event_type.type == "record.consulted")
-    assert (event_type.requires_role == frozenset({"dpo"})) is (
-        event_type.type == "erasure.executed"
-    )
+    assert (event_type.mark == "log") is (event_type.type in {"record.altered", "record.consulted"})
+    assert event_type.requires_role == ROLES.get(event_type.type)
+    assert event_type.recipient is (event_type.type in RECIPIENTS)
     assert (event_type.occurred == "instant") is (
         event_type.type in {"data.disclosed", "erasure.executed", "record.consulted"}
     )
 
 
-def test_an_erasure_seals_nothing_under_the_key_it_destroys() -> None:
-    erasure = CATALOGUE.get("erasure.executed")
+@pytest.mark.parametrize(
+    "name", ["erasure.executed", "recipient_erasure.requested", "recipient_erasure.confirmed"]
+)
+def test_what_comes_with_or_after_an_erasure_seals_nothing_about_the_person(name: str) -> None:
+    erasure = CATALOGUE.get(name)
     assert erasure is not None
     assert set(erasure.sealed.values()) == {FieldClass.ATTRIBUTION}
+
+
+def test_every_kind_of_entry_can_be_corrected() -> None:
+    """In its own stream: but for that of the ledger, which the service alone writes."""
+    correction = CATALOGUE.get("event.corrected")
+    assert correction is not None
+    assert set(correction.stream_kinds) == entries.STREAM_KINDS - {"ledger"}
+
+
+def test_an_approver_has_its_flag_and_no_type_but_an_agreement_lacks_it() -> None:
+    """domain.md 11.10. An agreement names its approver without one: its schema is registered."""
+    for one in TYPES:
+        if "approver" in one.fields and one.type != "agreement.registered":
+            assert one.sealed["approver"] == FieldClass.ATTRIBUTION
+            assert {"approver_is_not_requester", "assessor_is_not_approver"} & one.service_added
 
 
 @EACH
@@ -257,9 +303,22 @@ def test_examples_can_follow_one_another() -> None:
     assert order.index(sent["type"]) < order.index(received["type"])
     assert sent["subject"] == received["subject"]
     assert sent["data"]["disclosure_id"] == received["data"]["disclosure_id"]
-    erased = by_type["erasure.executed"]["subject"]
-    touched = [event["type"] for event in events if event["subject"] == erased]
-    assert touched == ["case.closed", "erasure.executed"]
+    for name in ("recipient_erasure.requested", "recipient_erasure.confirmed"):
+        assert order.index(received["type"]) < order.index(name)
+        assert by_type[name]["subject"] == sent["subject"]
+        assert by_type[name]["data"]["disclosure_id"] == sent["data"]["disclosure_id"]
+    correction = by_type["event.corrected"]
+    corrected = next(
+        event for event in events if event["id"] == correction["data"]["corrected_event"]
+    )
+    assert corrected["subject"] == correction["subject"]
+    assert order.index(corrected["type"]) < order.index(correction["type"])
+    approved = by_type["assessment.approved"]["subject"]
+    assert approved == f"assessment/{by_type['subject.identified']['data']['dpia_ref']}"
+    ordered, executed = by_type["erasure.ordered"], by_type["erasure.executed"]
+    assert ordered["actor"] != executed["actor"]
+    touched = [event["type"] for event in events if event["subject"] == executed["subject"]]
+    assert touched == ["case.closed", "erasure.ordered", "erasure.executed"]
 
 
 @EACH

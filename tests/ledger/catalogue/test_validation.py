@@ -22,6 +22,10 @@ EACH: Final = pytest.mark.parametrize("event_type", TYPES, ids=lambda one: one.t
 QUICK: Final = settings(
     max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
+#: Optional fields that are held against another field of the same event.
+CROSS_CHECKED: Final = frozenset(
+    {"subject_count", "document_sha256", "decision_series", "decision_number"}
+)
 CANARY: Final = "Zebedee Quux of 7 Canary Row"
 
 
@@ -177,12 +181,23 @@ def test_a_problem_names_a_bounded_number_of_fields() -> None:
     assert len(_errors(IDENTIFIED, data)) == MAX_REPORTED
 
 
-def test_an_unpublished_document_has_no_open_digest() -> None:
-    agreement = _type("agreement.registered")
-    hidden = _with(agreement, document_sha256="ab" * 32)
-    assert _errors(agreement, hidden).keys() == {"/data/document_sha256"}
-    open_fields, _ = agreement.validate({**hidden, "published": True})
+@pytest.mark.parametrize(
+    "name", ["agreement.registered", "assessment.approved", "authority.registered"]
+)
+def test_an_unpublished_document_has_no_open_digest(name: str) -> None:
+    document = _type(name)
+    hidden = _with(document, document_sha256="ab" * 32, published=False)
+    assert _errors(document, hidden).keys() == {"/data/document_sha256"}
+    open_fields, _ = document.validate({**hidden, "published": True})
     assert open_fields["document_sha256"] == "ab" * 32
+
+
+def test_a_decision_is_named_by_series_and_number_or_by_neither() -> None:
+    authority = _type("authority.registered")
+    authority.validate(_with(authority, decision_series=None, decision_number=None))
+    for missing in ("decision_series", "decision_number"):
+        data = _with(authority, **{missing: None})
+        assert _errors(authority, data).keys() == {f"/data/{missing}"}
 
 
 @pytest.mark.parametrize(
@@ -204,18 +219,17 @@ def test_a_share_about_nobody_is_malformed() -> None:
 
 
 def test_whether_the_approver_is_another_person_is_derived() -> None:
-    withheld = _type("notification.withheld")
-    approver = withheld.example["data"]["approver"]
-    other = withheld.example["actor"]
-    for sent, actor, expected in (
-        (approver, other, True),
-        (approver, approver, False),
-        (None, other, None),
-        (approver, None, None),
-    ):
-        open_fields, sealed = withheld.validate(_with(withheld, approver=sent))
-        added = withheld.service_fields(actor, {**open_fields, **sealed}, {})
-        assert added == ({"approver_is_not_requester": expected}, {})
+    for approved in (_type("notification.withheld"), _type("assessment.approved")):
+        approver, other = approved.example["data"]["approver"], approved.example["actor"]
+        for sent, actor, expected in (
+            (approver, other, True),
+            (approver, approver, False),
+            (None, other, None),
+            (approver, None, None),
+        ):
+            open_fields, sealed = approved.validate(_with(approved, approver=sent))
+            added = approved.service_fields(actor, {**open_fields, **sealed}, {})
+            assert added == ({"approver_is_not_requester": expected}, {})
     referred = _type("content.referred")
     open_fields, sealed = referred.validate(_with(referred, assessor=approver, approver=approver))
     added = referred.service_fields(other, {**open_fields, **sealed}, {})
@@ -290,7 +304,7 @@ def test_what_is_accepted_is_canonical_whole_and_in_the_json_schema(
     event_type, data = drawn
     assert accepts(event_type.json_schema, data)
     # Checks across fields are stricter than the schema: what they look at is left out here.
-    data = {n: v for n, v in data.items() if n not in {"subject_count", "document_sha256"}}
+    data = {n: v for n, v in data.items() if n not in CROSS_CHECKED}
     open_fields, sealed = event_type.validate(data)
     for part in (open_fields, sealed):
         assert entries.load_canonical(entries.canonical(part)) == part

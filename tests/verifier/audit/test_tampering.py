@@ -358,7 +358,7 @@ def test_a_tree_of_three_levels() -> None:
         tree = CellTree(served.get)
         for bundle in bundles_of(size):
             tree.add(
-                leaves[bundle.start : bundle.start + bundle.width],
+                b"".join(leaves[bundle.start : bundle.start + bundle.width]),
                 served[Tile(0, bundle.index, bundle.width)],
             )
         tree.finish()

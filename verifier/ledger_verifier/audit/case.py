@@ -179,7 +179,7 @@ class _Disclosures:
         self.registry = Registry()
         self.expected: str | None = None
 
-    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
         """Check one decoded entry."""
         stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
         if self.expected is None and entry["type"] not in RESERVED_TYPES:

@@ -5,51 +5,40 @@ give its root; every cell of every hash tile is the hash of what is under it; ev
 `streams.EntryChecker`; and the tree at the size of each earlier checkpoint has that checkpoint's
 root, so that the log only ever grew. Entries are read once, in order; memory is proportional to
 the number of streams, not of entries. (RFC 6962; c2sp.org/tlog-tiles; DESIGN sections 4, 5, 9.)
+
+With a state, what an earlier run of the same verifier under the same policy found good is not read
+again: the tree goes on from there. That the log goes on from there too is shown by the signed root.
+If anything fails, everything is read after all, so that the report says where.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from hashlib import sha256
 
-from ledger_verifier.audit.cells import CellTree
 from ledger_verifier.audit.history import History
-from ledger_verifier.audit.locate import Located, locate
-from ledger_verifier.audit.readers import (
-    AbsentError,
-    LackingError,
-    LogReader,
-    ReaderError,
-    UnreachableError,
-)
+from ledger_verifier.audit.identity import source_sha256
+from ledger_verifier.audit.readers import AbsentError, LogReader, ReaderError
 from ledger_verifier.audit.report.build import Ending, build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
+from ledger_verifier.audit.resume import Binding, Resume
+from ledger_verifier.audit.run import MAX_ABSENT, Manner, Progress, Run
 from ledger_verifier.audit.state import State
-from ledger_verifier.audit.streams import DIGEST_KEY, EntryChecker, Observer, stream_of
-from ledger_verifier.audit.trust import (
-    Trusted,
-    accept,
-    missing_log_keys,
-    same_log,
-    signed_log_keys,
-)
-from ledger_verifier.audit.unique import Duplicates
+from ledger_verifier.audit.streams import Observer
+from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log
 from ledger_verifier.formats.errors import FormatError
-from ledger_verifier.formats.merkle import HASH_SIZE, leaf_hashes
 from ledger_verifier.formats.policy import Policy
-from ledger_verifier.formats.tiles import TILE_WIDTH, Tile, bundles_of
 
-#: Entry bundles in a row that may be absent before the run gives up on the rest.
-MAX_ABSENT = 8
-
-#: Called with the number of entries checked and the number there are.
-Progress = Callable[[int, int], None]
+__all__ = ["MAX_ABSENT", "Options", "Progress", "verify_log"]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to run.
 
-    `unique` looks for ids and digests that occur twice. `every_log_key` fails a checkpoint that
+    `unique` looks for ids and digests that occur twice. `jobs` is how many processes share the
+    work. `full` reads everything, whatever the state says. `every_log_key` fails a checkpoint that
     lacks a signature by one of the log's own keys in the policy (a published one has them all).
     `wait` is how many seconds a live log may take to publish a checkpoint as large as one it has
     issued (DESIGN section 5, step 8), asked for every `poll` seconds; `clock` is monotonic.
@@ -58,6 +47,8 @@ class Options:
     """
 
     unique: bool = False
+    jobs: int = 1
+    full: bool = False
     every_log_key: bool = False
     wait: float = 60.0
     poll: float = 2.0
@@ -90,18 +81,107 @@ def verify_log(
     trusted, waited = _obtain(reader, policy, seen, remembered, findings, options)
     if trusted is None:
         return build_report(options.subject, findings, policy, None, options.policy_sha256)
-    history = History(trusted, seen, findings)
-    history.judge_larger(waited, options.wait)
-    ending = _Run(reader, trusted, findings, history, options, progress).verify()
-    for algorithm in missing_log_keys(trusted, policy):
-        reason = f"the checkpoint has no {algorithm} by the log's own key in the policy"
-        if options.every_log_key:
-            findings.fail(Failure(reason))
-        else:
-            findings.not_assessed.append(reason)
+    manner = Manner(options.unique, options.jobs, options.observer, progress)
+    task = _Task(reader, policy, trusted, tuple(seen), waited, manner, options)
+    binding = task.binding()
+    resume = task.resumable(state, binding)
+    if resume is None:
+        run, ending = task.attempt(findings)
+    else:
+        run, ending, findings = task.go_on(resume, findings)
     if state is not None and not findings.failed:
         state.add(trusted.origin, trusted.raw)
+        kept = run.resume()
+        if kept is not None:
+            state.keep(trusted.origin, kept, binding)
     return build_report(options.subject, findings, policy, trusted, options.policy_sha256, ending)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A log under one checkpoint, and everything that it is held against."""
+
+    reader: LogReader
+    policy: Policy
+    trusted: Trusted
+    seen: tuple[Trusted, ...]
+    waited: bool
+    manner: Manner
+    options: Options
+
+    def attempt(self, findings: Findings, earlier: Resume | None = None) -> tuple[Run, Ending]:
+        """Verify everything, or what came after `earlier`."""
+        seen = self.seen if earlier is None else self._still_to_compare(earlier.size)
+        history = History(self.trusted, seen, findings)
+        history.judge_larger(self.waited, self.options.wait)
+        run = Run(self.reader, self.trusted, findings, history, self.manner, earlier)
+        ending = run.verify()
+        for algorithm in missing_log_keys(self.trusted, self.policy):
+            reason = f"the checkpoint has no {algorithm} by the log's own key in the policy"
+            if self.options.every_log_key:
+                findings.fail(Failure(reason))
+            else:
+                findings.not_assessed.append(reason)
+        return run, ending
+
+    def go_on(self, earlier: Resume, findings: Findings) -> tuple[Run, Ending, Findings]:
+        """Verify what came after `earlier`; everything, if that fails."""
+        untouched = deepcopy(findings)
+        run, ending = self.attempt(findings, earlier)
+        if not findings.failed:
+            findings.not_assessed.append(
+                f"the first {earlier.size} entries one by one: this verifier found them good "
+                "earlier, as the state file says, and they are those that the checkpoint signs "
+                "(--full reads them again)"
+            )
+            return run, ending, findings
+        whole_run, whole = self.attempt(untouched)
+        if not untouched.failed:
+            untouched.fail(
+                Failure(
+                    f"the log is not a continuation of the {earlier.size} entries that the state "
+                    "file says were verified, although what it shows now holds together: either "
+                    "the file was altered, or the log shows different things at different times"
+                )
+            )
+            for failure in findings.failures:
+                untouched.fail(failure)
+        return whole_run, whole, untouched
+
+    def binding(self) -> Binding:
+        """What the result of this run will hold for."""
+        known = (*same_log(self.seen, self.trusted.origin), self.trusted)
+        return Binding(
+            sha256(self.policy.encode()).hexdigest(),
+            source_sha256(),
+            frozenset(sha256(k.raw).hexdigest() for k in known if k.size <= self.trusted.size),
+        )
+
+    def resumable(self, state: State | None, binding: Binding) -> Resume | None:
+        """Where an earlier run ended, if this one may go on from there: it was the same verifier
+        under the same policy, and every smaller checkpoint known now was known then."""
+        kept = None if state is None else state.resume(self.trusted.origin)
+        if (
+            kept is None
+            or self.options.full
+            or self.manner.unique
+            or self.manner.observer is not None
+        ):
+            return None
+        resume, then = kept
+        if (then.policy, then.verifier) != (binding.policy, binding.verifier):
+            return None
+        known = same_log(self.seen, self.trusted.origin)
+        smaller = {sha256(k.raw).hexdigest() for k in known if k.size < resume.size}
+        if resume.size > self.trusted.size or not smaller <= then.checkpoints:
+            return None
+        # The checkpoint of that size is still compared: it is what the tree must go on from.
+        signed = any((k.size, k.root) == (resume.size, resume.root) for k in known)
+        return resume if signed else None
+
+    def _still_to_compare(self, size: int) -> tuple[Trusted, ...]:
+        origin = self.trusted.origin
+        return tuple(k for k in self.seen if k.origin != origin or k.size >= size)
 
 
 def _obtain(
@@ -140,191 +220,3 @@ def _checkpoint(reader: LogReader, policy: Policy, findings: Findings) -> Truste
     except ReaderError as error:
         findings.lack(f"checkpoint: {error}")
     return None
-
-
-class _Run:
-    """One pass over a log under one checkpoint."""
-
-    def __init__(
-        self,
-        reader: LogReader,
-        trusted: Trusted,
-        findings: Findings,
-        history: History,
-        options: Options,
-        progress: Progress | None,
-    ) -> None:
-        self._reader = reader
-        self._trusted = trusted
-        self._findings = findings
-        self._options = options
-        self._progress = progress
-        self._reported: set[str] = set()
-        self._absent = 0
-        self._whole = True
-        self._entries = 0
-        self._reached = 0
-        self._history = history
-        self._duplicates = Duplicates() if options.unique else None
-        self._tree = CellTree(self._tile)
-        log_keys = [key.vkey for key in signed_log_keys(trusted)]
-        self._checker = EntryChecker(
-            findings, trusted.origin, log_keys, self._duplicates, options.observer
-        )
-
-    def verify(self) -> Ending:
-        """Run every check; what was found is in the findings."""
-        located = Located()
-        if self._trusted.size == 0:
-            self._findings.fail(Failure("the log has no entry, not even ledger.opened"))
-        try:
-            finished = self._read_all()
-            if finished:
-                located = self._close()
-        except UnreachableError as error:
-            finished = False
-            self._findings.lack(f"after the first {self._reached} entries: {error}")
-        if self._duplicates is not None:
-            self._report_duplicates(self._duplicates)
-            self._duplicates.close()
-        self._count()
-        return Ending(
-            reached=self._reached,
-            whole=finished and self._whole,
-            entries_good=located.entries_good,
-            located=located.named,
-            ranged=located.ranged,
-            confirmed=self._history.confirmed,
-            unique=self._options.unique,
-            recipient_entries=self._checker.recipient_entries,
-        )
-
-    def _read_all(self) -> bool:
-        """Read every bundle; returns False when the rest of the log is not there."""
-        size = self._trusted.size
-        for bundle in bundles_of(size):
-            served = self._tile(Tile(0, bundle.index, bundle.width))
-            entries = self._bundle(bundle)
-            leaves = _leaves(entries, served)
-            if leaves is None or self._absent >= MAX_ABSENT:
-                self._findings.not_assessed.append(
-                    f"anything from position {bundle.start} on: it is not there to be checked"
-                )
-                return False
-            self._history.compare(bundle.start, leaves, self._tree)
-            self._tree.add(leaves, served)
-            if entries is None:
-                self._checker.gap()
-            else:
-                self._checker.check(bundle.start, entries)
-                self._entries += len(entries)
-            self._reached = bundle.start + bundle.width
-            if self._progress is not None:
-                self._progress(self._reached, size)
-        self._tree.finish()
-        return True
-
-    def _close(self) -> Located:
-        """Compare the root, and locate what differs."""
-        trusted, findings = self._trusted, self._findings
-        before = len(findings.failures)
-        located = locate(
-            self._tree, self._tile, trusted.size, trusted.root, findings, self._stream_at
-        )
-        if not located.entries_good and len(findings.failures) == before:
-            reason = f"the tree of these {trusted.size} entries does not have the signed root"
-            confirmed = self._history.confirmed
-            if confirmed is not None:
-                reason += (
-                    f"; the first {confirmed.size} are those of {confirmed.label}, so the fault "
-                    "is after them"
-                )
-            findings.fail(Failure(reason))
-        if self._options.observer is not None:
-            self._options.observer.end(self._checker.heads)
-        return located
-
-    def _stream_at(self, position: int) -> str | None:
-        index = position // TILE_WIDTH
-        width = min(TILE_WIDTH, self._trusted.size - index * TILE_WIDTH)
-        entries = self._bundle(Tile(None, index, width))
-        return None if entries is None else stream_of(entries[position % TILE_WIDTH])
-
-    def _tile(self, tile: Tile) -> bytes | None:
-        try:
-            data = self._reader.tile(tile)
-        except (AbsentError, FormatError) as error:
-            self._wrong(tile, str(error))
-        except LackingError as error:
-            self._lacking(tile, str(error))
-        else:
-            if len(data) == tile.width * HASH_SIZE:
-                return data
-            self._wrong(tile, f"has {len(data)} bytes, not {tile.width * HASH_SIZE}")
-        return None
-
-    def _bundle(self, tile: Tile) -> list[bytes] | None:
-        self._absent += 1
-        try:
-            entries = self._reader.entries(tile)
-        except AbsentError as error:
-            first = tile.start if error.position is None else error.position
-            self._wrong(tile, str(error), first)
-        except FormatError as error:
-            self._wrong(tile, str(error), tile.start)
-        except LackingError as error:
-            self._lacking(tile, str(error))
-        else:
-            if len(entries) == tile.width:
-                self._absent = 0
-                return entries
-            self._wrong(tile, f"has {len(entries)} entries, not {tile.width}", tile.start)
-        return None
-
-    def _wrong(self, tile: Tile, reason: str, position: int | None = None) -> None:
-        self._whole = False
-        if tile.path not in self._reported:
-            self._reported.add(tile.path)
-            self._findings.fail(Failure(reason, position, tile=tile.path), source="tiles")
-
-    def _lacking(self, tile: Tile, reason: str) -> None:
-        self._whole = False
-        if tile.path not in self._reported:
-            self._reported.add(tile.path)
-            self._findings.lack(reason)
-
-    def _report_duplicates(self, duplicates: Duplicates) -> None:
-        for kind, first, later in duplicates.pairs():
-            if kind == DIGEST_KEY:
-                reason = f"a digest of the entry at position {first} is here again: a reused salt"
-                failure = Failure(reason, later, field="data._sd")
-            else:
-                reason = f"id and source are those of the entry at position {first}"
-                failure = Failure(reason, later, field="id")
-            self._findings.fail(failure, source="unique")
-
-    def _count(self) -> None:
-        counts = self._findings.counts
-        counts["entries"] = self._entries - counts["absent"]
-        counts["streams"] = self._checker.streams
-        counts["hash_tiles"] = self._tree.hash_tiles
-        counts["cells"] = self._tree.cells
-        counts["conduct_not_judged"] = counts["entries"]
-        # Of the entries whose bytes are gone, those that an entry explains; none can yet.
-        counts["expired"] = 0
-        counts["absent"] += 0
-        counts["earlier_checkpoints"] = self._history.compared
-
-
-def _leaves(entries: list[bytes] | None, served: bytes | None) -> Sequence[bytes] | None:
-    """Leaf hashes of a bundle: of its entries, and where those are not there (absent, or expired),
-    those that the hash tile has. The root tells in the end whether they were the right ones."""
-    if entries is not None and b"" not in entries:
-        return leaf_hashes(entries)
-    if served is None:
-        return None
-    cells = [served[i : i + HASH_SIZE] for i in range(0, len(served), HASH_SIZE)]
-    if entries is None:
-        return cells
-    derived = leaf_hashes(entries)
-    return [d if raw else c for raw, d, c in zip(entries, derived, cells, strict=True)]

@@ -8,9 +8,10 @@ which nothing differs.
 
 from collections.abc import Sequence
 
-from ledger_verifier.audit.cells import CellTree
+from ledger_verifier.audit.cells import CellTree, split
 from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.audit.trust import Trusted, same_log
+from ledger_verifier.formats.merkle import HASH_SIZE
 
 
 class History:
@@ -32,13 +33,14 @@ class History:
         """Smaller checkpoints whose size has not been reached."""
         return [known for same in self._by_size.values() for known in same]
 
-    def compare(self, start: int, leaves: Sequence[bytes], tree: CellTree) -> None:
-        """Compare with the checkpoints whose size is reached by these leaf hashes, which follow
-        what `tree` holds. To be called before the tree takes them."""
+    def compare(self, start: int, leaves: bytes, tree: CellTree) -> None:
+        """Compare with the checkpoints whose size is reached by these leaf hashes, joined, which
+        follow what `tree` holds. To be called before the tree takes them."""
         if not self._by_size:
             return
-        for size in sorted(size for size in self._by_size if size <= start + len(leaves)):
-            root = tree.root(leaves[: size - start])
+        end = start + len(leaves) // HASH_SIZE
+        for size in sorted(size for size in self._by_size if size <= end):
+            root = tree.root(split(leaves[: HASH_SIZE * (size - start)]))
             for known in self._by_size.pop(size):
                 self.compared += 1
                 if known.root != root:

@@ -6,19 +6,23 @@ of its stream and names the entry before it by its link hash; `recorded_at` is n
 the entry before it; entry 0, and no other, is `ledger.opened`, with this log's origin and the key
 that signed the checkpoint. Memory is proportional to the number of streams.
 
+`take` accepts a summary of entries (see `bulk`) where everything goes on as it should. `check` goes
+through entries one by one and says what is wrong; whatever `take` does not accept is for it.
+
 Follows DESIGN section 4 (docs/formats.md, "The entry").
 """
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import orjson
 
+from ledger_verifier.audit.bulk import Summary
+from ledger_verifier.audit.heads import Head, Heads
 from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
-from ledger_verifier.formats.entry import StreamRef, decode
+from ledger_verifier.formats.entry import StreamRef, decode, link_hash
 from ledger_verifier.formats.errors import EntryError, UnknownFormatError
 from ledger_verifier.meaning.schemas import (
     LEDGER_OPENED,
@@ -57,8 +61,9 @@ class Observer(Protocol):
     """Looks on while a log is verified; for checks that are not the verifier's, such as the
     service's own tables held against its log."""
 
-    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
-        """Called for every entry that could be decoded."""
+    def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
+        """Called for every entry that could be decoded; `accepted` when it has the shape that its
+        type is registered with. The members of `data` can be relied on only then."""
 
     def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
         """Called once after the last entry, with every stream's version, link hash, position."""
@@ -85,60 +90,99 @@ class EntryChecker:
         self._observer = observer
         self._sparse = sparse
         self._recipients: set[tuple[str, int]] = set()
-        self._stale: dict[str, tuple[int, bytes, int]] = {}
-        self._others: dict[str, tuple[int, bytes, int]] = {}
-        self._recorded = ("", 0)
-        self._blind = False
+        self._others: dict[str, Head] = {}
+        self._next = 0
+        # Entries may be missing before this position: heads from before it may not be the last.
+        self._known_from = 0
+        self.recorded = ("", 0)
         self.registry = Registry()
-        self.heads: dict[str, tuple[int, bytes, int]] = {}
+        self.heads = Heads()
+        #: Entries that define the log: its opening, and the registrations.
+        self.definitions: list[tuple[int, bytes]] = []
         self.recipient_entries = 0
 
     @property
     def streams(self) -> int:
         """Number of streams met."""
-        return len(self.heads.keys() | self._stale.keys())
+        return len(self.heads)
 
     def gap(self) -> None:
         """Entries were left out here: streams may continue at a later version than is known."""
-        self._blind = True
-        self._stale.update(self.heads)
-        self.heads.clear()
+        self._known_from = max(1, self._next)
+
+    def resume(
+        self,
+        size: int,
+        heads: Heads,
+        recorded: tuple[str, int],
+        definitions: Sequence[tuple[int, bytes]],
+    ) -> None:
+        """Go on after `size` entries that an earlier run has checked. Its definitions are taken in
+        again, since they may not suit the keys that sign today. Raises EntryError."""
+        for position, raw in definitions:
+            entry = decode(raw)
+            self.registry.check(entry)
+            self._ledger_entry(position, raw, entry)
+        self.heads, self.recorded, self._next = heads, recorded, size
+
+    def take(self, summary: Summary) -> bool:
+        """Accept entries that were summarised; False, and nothing is changed, unless they go on
+        where those before them ended."""
+        if summary.first_recorded < self.recorded[0] or self._next == 0:
+            return False
+        find, known_from, new = self.heads.get, self._known_from, 0
+        for stream, (version, previous) in summary.firsts.items():
+            head = find(stream)
+            if head is None:
+                if version != 1:
+                    return False
+                new += 1
+            elif version != head[0] + 1 or previous != head[1] or head[2] < known_from:
+                return False
+        self.heads.put(summary.lasts, new)
+        self.recorded = (summary.last_recorded, summary.last_position)
+        self._next = summary.last_position + 1
+        return True
 
     def check(self, start: int, entries: Sequence[bytes]) -> None:
         """Check entries that follow those checked before, the first of them at `start`."""
-        heads, registry, observer = self.heads, self.registry, self._observer
-        duplicates, link = self._duplicates, hashlib.sha256
         for position, raw in enumerate(entries, start):
+            self._next = position + 1
             try:
                 entry = decode(raw)
             except EntryError as error:
                 self._undecodable(position, raw, error)
                 continue
+            accepted = True
             try:
-                registry.check(entry)
+                self.registry.check(entry)
             except EntryError as error:
+                accepted = False
                 self._fail(position, entry, str(error))
-            kind = entry["type"]
-            if kind in RESERVED_TYPES or position == 0:
-                self._ledger_entry(position, entry)
-            stream = entry["stream"]
-            key = stream["kind"] + "/" + stream["id"]
-            version = stream["version"]
-            head = heads.get(key)
-            if head is None:
-                if version != 1:
-                    self._resume(position, entry, key)
-            elif version != head[0] + 1 or stream["previous"] != head[1].hex():
-                self._broken(position, key, stream, head)
-            heads[key] = (version, link(b"\x02" + raw).digest(), position)
+            if entry["type"] in RESERVED_TYPES or position == 0:
+                accepted = self._ledger_entry(position, raw, entry) and accepted
+            self._chain(position, raw, entry)
             recorded = entry["recorded_at"]
-            if recorded < self._recorded[0]:
-                self._decreased(position, key)
-            self._recorded = (recorded, position)
-            if duplicates is not None:
-                self._collect(duplicates, position, entry)
-            if observer is not None:
-                observer.entry(position, raw, entry)
+            if recorded < self.recorded[0]:
+                self._decreased(position, entry)
+            self.recorded = (recorded, position)
+            if self._duplicates is not None:
+                self._collect(self._duplicates, position, entry)
+            if self._observer is not None:
+                self._observer.entry(position, raw, entry, accepted)
+
+    def _chain(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+        stream = entry["stream"]
+        key = f"{stream['kind']}/{stream['id']}"
+        version = stream["version"]
+        head = self.heads.get(key.encode())
+        if head is None or head[2] < self._known_from:
+            if head is not None or version != 1:
+                self._resumed(position, entry, key, head)
+        elif version != head[0] + 1 or stream["previous"] != head[1].hex():
+            self._broken(position, key, stream, head)
+        last = (version, link_hash(raw), position)
+        self.heads.put({key.encode(): last}, new=head is None)
 
     def _fail(self, position: int, entry: Mapping[str, Any], reason: str) -> None:
         stream = entry["stream"]
@@ -166,20 +210,20 @@ class EntryChecker:
             self._findings.fail(failure, source="entries")
         self.gap()
 
-    def _resume(self, position: int, entry: Mapping[str, Any], key: str) -> None:
-        """A stream that is not known to be at the version before this one."""
+    def _resumed(
+        self, position: int, entry: Mapping[str, Any], key: str, before: Head | None
+    ) -> None:
+        """A stream that is not known to be at the version before this one; `before` is its last
+        entry before a gap."""
         version = entry["stream"]["version"]
-        before = self._stale.pop(key, None)
         if before is not None and version <= before[0]:
             reason = f"version {version} follows version {before[0]} of this stream"
             self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
-        elif not self._blind and entry["stream"]["kind"] != self._sparse:
+        elif before is None and not self._known_from and entry["stream"]["kind"] != self._sparse:
             reason = f"the first entry of this stream has version {version}"
             self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
 
-    def _broken(
-        self, position: int, key: str, stream: Mapping[str, Any], head: tuple[int, bytes, int]
-    ) -> None:
+    def _broken(self, position: int, key: str, stream: Mapping[str, Any], head: Head) -> None:
         if stream["kind"] == self._sparse and stream["version"] > head[0] + 1:
             return
         # An entry out of place breaks the chain once: the stream may go on from where it was.
@@ -201,30 +245,35 @@ class EntryChecker:
             failure = Failure(reason, position, key, "stream.previous", follows=head[2])
         self._findings.fail(failure, source="chains")
 
-    def _decreased(self, position: int, key: str) -> None:
-        recorded, before = self._recorded
+    def _decreased(self, position: int, entry: Mapping[str, Any]) -> None:
+        recorded, before = self.recorded
+        key = f"{entry['stream']['kind']}/{entry['stream']['id']}"
         reason = f"recorded_at is before {recorded}, that of the entry at position {before}"
         failure = Failure(reason, position, key, "recorded_at", follows=before)
         self._findings.fail(failure, source="times")
 
-    def _ledger_entry(self, position: int, entry: Mapping[str, Any]) -> None:
-        """Entries that define the log itself, and whatever stands at position 0."""
+    def _ledger_entry(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> bool:
+        """Entries that define the log itself, and whatever stands at position 0; whether it is
+        accepted."""
         kind = entry["type"]
+        self.definitions.append((position, raw))
+        problem = None
         if position == 0:
             problem = genesis_problem(entry, self._origin, self._log_keys)
-            if problem is not None:
-                self._fail(position, entry, problem)
         elif kind == LEDGER_OPENED:
-            self._fail(position, entry, "type: a second ledger.opened in one log")
+            problem = "type: a second ledger.opened in one log"
+        if problem is not None:
+            self._fail(position, entry, problem)
         if kind == SCHEMA_REGISTERED:
             try:
                 registration = self.registry.learn(entry)
             except EntryError as error:
                 self._fail(position, entry, str(error))
-                return
+                return False
             self._findings.counts["registrations"] += 1
             if registration.recipient:
                 self._recipients.add((registration.type, registration.schema))
+        return problem is None
 
     def _collect(self, duplicates: Duplicates, position: int, entry: Mapping[str, Any]) -> None:
         if (entry["type"], entry["schema"]) in self._recipients:

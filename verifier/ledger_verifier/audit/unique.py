@@ -8,6 +8,7 @@ each division is sorted by itself. The file holds keyed hashes and positions and
 import hashlib
 import secrets
 import tempfile
+import weakref
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
@@ -24,6 +25,8 @@ class Duplicates:
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        # Also when what was being checked made the run end before it came to that.
+        weakref.finalize(self, self._file.close)
         self._buffers = [bytearray() for _ in range(_DIVISIONS)]
         self._chunks: list[list[tuple[int, int]]] = [[] for _ in range(_DIVISIONS)]
         self._end = 0

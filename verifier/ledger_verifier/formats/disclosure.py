@@ -90,12 +90,26 @@ def commit(fields: Iterable[tuple[str, Any]]) -> list[Disclosure]:
     Raises as `Disclosure.make` does."""
     items = list(fields)
     random = secrets.token_bytes(SALT_BYTES * len(items))
-    made = []
-    for index, (name, value) in enumerate(items):
-        salt = b64url(random[SALT_BYTES * index : SALT_BYTES * (index + 1)])
-        text = b64url(canonical([salt, name, value]))
-        made.append(Disclosure(salt, name, value, text))
-    return made
+    return [
+        _under(random[SALT_BYTES * index : SALT_BYTES * (index + 1)], name, value)
+        for index, (name, value) in enumerate(items)
+    ]
+
+
+def _under(salt: bytes, name: str, value: Any) -> Disclosure:
+    """A commitment under this salt; it reads back as what it was made of, or is not made."""
+    text_salt = b64url(salt)
+    raw = canonical([text_salt, name, value])
+    if _NAME.fullmatch(name) is None:
+        raise DisclosureError("a field name is lower-case letters, digits and underscores")
+    # A plain text in ASCII, by far the most common value, needs no second look.
+    plain = value is None or (type(value) is str and value.isascii())
+    if not plain and load_canonical(raw) != [text_salt, name, value]:
+        raise EntryError("a value does not read back as what it was")
+    text = b64url(raw)
+    if len(text) > MAX_TEXT:
+        raise DisclosureError("disclosure is too long")
+    return Disclosure(text_salt, name, value, text)
 
 
 def digest_of(text: str) -> str:

@@ -3,131 +3,44 @@
 Guarantees: `fold` is pure and total. The same entries in the same order give the same state,
 wherever the fold was stopped, stored with `to_json` and taken up again. An entry whose type this
 module does not know, or whose open fields are not what it expects, advances the version, the times
-and the counts, and nothing else: a verifier meets newer logs than itself. Nothing sealed is read,
-so a state holds what any reader of the entries could work out, and says so: `informed` means that
-telling the reasons was recorded, not that it was the person who was told.
+and the counts, and nothing else: a verifier meets newer logs than itself. So does a log in the
+sense of section 62, such as `record.altered`, which never feeds the state of a case. Nothing
+sealed is read, so a state holds what any reader of the entries could work out, and says so:
+`informed` means that telling the reasons was recorded, not that it was the person who was told.
+
+An entry that `event.corrected` names stays among `acts`, marked, and its say in the state is set
+off, as if it had never been made. What kind of mistake it was is sealed, so the state errs towards
+what is still owed: what was collected, shared or destroyed (`LASTING`) is not undone by saying
+so, and only marked. A correction that is itself corrected has no effect.
 
 Follows domain.md 3.2 (the life of a case), less the states that only a `restricted` stream shows:
 nothing withheld is ever in a case stream. `erased` means that destruction of the subject key was
-recorded; whether recipients and backups have followed is told by later types.
+recorded; whether recipients have followed is in `disclosures`, and backups are told of later.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Final
+
+from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Disclosed
+
+__all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Disclosed", "fold"]
 
 Entry = Mapping[str, Any]
 Changes = dict[str, Any]
+Rule = Callable[[CaseState, Act], Changes]
 
-#: What a person is owed when they are told, in the order it is shown (domain.md 4.2).
-CHECKLIST: Final = (
-    "told_reasons",
-    "told_legal_basis",
-    "told_retention",
-    "told_recipients",
-    "told_rights",
-    "told_complaint_to_controller",
-    "told_complaint_to_commissioner",
-)
+CORRECTED: Final = "event.corrected"
 
+#: What stays in force when it is corrected: the data was collected, has left, or is gone.
+LASTING: Final = frozenset({"subject.identified", "data.disclosed", "erasure.executed"})
 
-@dataclass(frozen=True, slots=True)
-class Disclosed:
-    """One share of the person's data. `disclosed_at` None: acknowledged, but never recorded by the
-    sender. An id used twice makes two of these, so that the second share cannot hide."""
-
-    id: str
-    recipient_category: str | None
-    purpose: str | None = None
-    gateway: str | None = None
-    agreement_ref: str | None = None
-    disclosed_at: str | None = None
-    recipient_retention_until: str | None = None
-    acknowledged_on: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CaseState:
-    """A case after `version` entries. Times are those of the entries: a date or an instant."""
-
-    stream: str
-    hub: str
-    organisation: str
-    version: int = 0
-    opened_at: str = ""
-    last_occurred_at: str = ""
-    last_recorded_at: str = ""
-    identified_on: str | None = None
-    purpose: str | None = None
-    screening: str | None = None
-    notified_on: str | None = None
-    told: tuple[str, ...] = ()
-    support: str | None = None
-    support_offered_on: str | None = None
-    closed_on: str | None = None
-    review_due: str | None = None
-    erase_due: str | None = None
-    erasure_ordered_on: str | None = None
-    erased_at: str | None = None
-    erased_through: int | None = None
-    disclosures: tuple[Disclosed, ...] = ()
-    counts: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def status(self) -> str:
-        """Where the case is in its life: the furthest stage that was reached."""
-        stages = (
-            (self.erased_at, "erased"),
-            (self.erasure_ordered_on, "erasure-due"),
-            (self.closed_on, "closed"),
-            (self.screening == "not-accepted", "not-accepted"),
-            (self.support, self.support or ""),
-            (self.informed, "informed"),
-            (self.screening == "accepted", "accepted"),
-            (self.identified_on, "identified"),
-        )
-        return next((name for reached, name in stages if reached), "opened")
-
-    @property
-    def informed(self) -> bool:
-        """Whether telling the reasons for the identification is recorded."""
-        return "told_reasons" in self.told
-
-    @property
-    def not_told(self) -> tuple[str, ...]:
-        """What of the checklist no notification has told yet."""
-        return tuple(item for item in CHECKLIST if item not in self.told)
-
-    @property
-    def unacknowledged(self) -> int:
-        """How many disclosures no recipient has acknowledged."""
-        return sum(1 for share in self.disclosures if share.acknowledged_on is None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The state as JSON values, what follows from it included; always the same keys in the
-        same order. `from_json` reads it back."""
-        return {
-            **asdict(self),
-            "told": list(self.told),
-            "disclosures": [asdict(share) for share in self.disclosures],
-            "counts": dict(self.counts),
-            "status": self.status,
-            "informed": self.informed,
-            "not_told": list(self.not_told),
-            "unacknowledged": self.unacknowledged,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "CaseState":
-        """The state that `to_json` wrote; raises ValueError when the value is of another shape."""
-        try:
-            own = {field.name: value[field.name] for field in fields(cls)}
-            own["told"] = tuple(own["told"])
-            own["disclosures"] = tuple(Disclosed(**share) for share in own["disclosures"])
-            own["counts"] = tuple(sorted(own["counts"].items()))
-            return cls(**own)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError("not the stored state of a case") from error
+#: What an outcome of screening comes to; any other outcome is passed over.
+_SCREENED: Final = {
+    "accepted": "accepted",
+    "rejected": "not-accepted",
+    "referred-on": "not-accepted",
+}
 
 
 def fold(state: CaseState | None, entry: Entry) -> CaseState:
@@ -143,16 +56,17 @@ def fold(state: CaseState | None, entry: Entry) -> CaseState:
         )
     elif state.stream != stream:
         raise ValueError("the entry belongs to another stream")
-    rule = _RULES.get(entry["type"])
-    changes = {} if rule is None else rule(state, entry)
-    return replace(
+    state = replace(
         state,
         version=entry["stream"]["version"],
         last_occurred_at=entry["occurred_at"],
         last_recorded_at=entry["recorded_at"],
         counts=_counted(state.counts, entry["type"]),
-        **changes,
     )
+    act = _act(entry)
+    if act is None:
+        return state
+    return _after(replace(state, acts=(*state.acts, act)), act)
 
 
 def _counted(counts: tuple[tuple[str, int], ...], name: str) -> tuple[tuple[str, int], ...]:
@@ -161,30 +75,80 @@ def _counted(counts: tuple[tuple[str, int], ...], name: str) -> tuple[tuple[str,
     return tuple(sorted(found.items()))
 
 
-def _text(entry: Entry, name: str) -> str | None:
-    """An open field that should be a string, or None: a log may register other kinds."""
-    value = entry["data"].get(name)
-    return value if isinstance(value, str) else None
+def _act(entry: Entry) -> Act | None:
+    if entry["type"] not in _RULES:
+        return None
+    _, heard = _RULES[entry["type"]]
+    data = entry["data"]
+    said = [(name, data[name]) for name in heard if isinstance(data.get(name), str | int)]
+    return Act(entry["id"], entry["type"], entry["occurred_at"], tuple(sorted(said)))
 
 
-def _subject_identified(state: CaseState, entry: Entry) -> Changes:
+def _after(state: CaseState, act: Act) -> CaseState:
+    rule, _ = _RULES[act.type]
+    return replace(state, **rule(state, act))
+
+
+def _event_corrected(state: CaseState, act: Act) -> Changes:
+    """Everything is worked out anew, less what is corrected."""
+    anew = _again(state)
+    return {field.name: getattr(anew, field.name) for field in fields(anew)}
+
+
+def _again(state: CaseState) -> CaseState:
+    acts = _marked(state.acts)
+    anew = CaseState(
+        state.stream,
+        state.hub,
+        state.organisation,
+        version=state.version,
+        opened_at=state.opened_at,
+        last_occurred_at=state.last_occurred_at,
+        last_recorded_at=state.last_recorded_at,
+        acts=acts,
+        counts=state.counts,
+    )
+    for act in acts:
+        if act.type != CORRECTED and (not act.corrected or act.type in LASTING):
+            anew = _after(anew, act)
+    return anew
+
+
+def _marked(acts: tuple[Act, ...]) -> tuple[Act, ...]:
+    """Backwards, because a correction speaks of earlier entries alone: one that comes later is
+    settled before what it is about."""
+    mistaken: set[str] = set()
+    marked: list[Act] = []
+    for act in reversed(acts):
+        corrected = act.id in mistaken
+        target = act.text("corrected_event") if act.type == CORRECTED else None
+        if target is not None and not corrected:
+            mistaken.add(target)
+        marked.append(replace(act, corrected=corrected))
+    return tuple(reversed(marked))
+
+
+def _subject_identified(state: CaseState, act: Act) -> Changes:
     changes: Changes = {
-        "identified_on": entry["occurred_at"],
-        "purpose": _text(entry, "purpose"),
-        "review_due": _text(entry, "review_due"),
+        "identified_on": act.occurred_at,
+        "purpose": act.text("purpose"),
+        "review_due": act.text("review_due"),
     }
     if state.closed_on is None and state.erased_at is None:
         # A correction or a second referral of an open case: the first identification stands.
-        changes["identified_on"] = state.identified_on or entry["occurred_at"]
+        changes["identified_on"] = state.identified_on or act.occurred_at
         return changes
     # Identified anew after the case was closed or erased: what was told and offered then does not
     # answer for the new reasons.
     return changes | {
         "screening": None,
+        "screened_on": None,
         "notified_on": None,
         "told": (),
         "support": None,
         "support_offered_on": None,
+        "support_answered_on": None,
+        "reviewed_on": None,
         "closed_on": None,
         "erase_due": None,
         "erasure_ordered_on": None,
@@ -192,98 +156,115 @@ def _subject_identified(state: CaseState, entry: Entry) -> Changes:
     }
 
 
-def _screening_decided(state: CaseState, entry: Entry) -> Changes:
-    outcome = _text(entry, "outcome")
-    if outcome is None:
-        return {}
-    return {"screening": "accepted" if outcome == "accepted" else "not-accepted"}
+def _screening_decided(state: CaseState, act: Act) -> Changes:
+    screening = _SCREENED.get(act.text("outcome") or "")
+    return {} if screening is None else {"screening": screening, "screened_on": act.occurred_at}
 
 
-def _subject_notified(state: CaseState, entry: Entry) -> Changes:
-    told = tuple(
-        item for item in CHECKLIST if item in state.told or entry["data"].get(item) is True
-    )
-    return {"told": told, "notified_on": state.notified_on or entry["occurred_at"]}
+def _subject_notified(state: CaseState, act: Act) -> Changes:
+    said = dict(act.said)
+    told = tuple(item for item in CHECKLIST if item in state.told or said.get(item) is True)
+    return {"told": told, "notified_on": state.notified_on or act.occurred_at}
 
 
-def _support_offered(state: CaseState, entry: Entry) -> Changes:
+def _support_offered(state: CaseState, act: Act) -> Changes:
     return {
         "support": "support-offered",
-        "support_offered_on": state.support_offered_on or entry["occurred_at"],
+        "support_offered_on": state.support_offered_on or act.occurred_at,
     }
 
 
-def _support_accepted(state: CaseState, entry: Entry) -> Changes:
-    return {"support": "in-support"}
+def _support_accepted(state: CaseState, act: Act) -> Changes:
+    return {"support": "in-support", "support_answered_on": act.occurred_at}
 
 
-def _support_declined(state: CaseState, entry: Entry) -> Changes:
-    return {"support": "support-declined"}
+def _support_declined(state: CaseState, act: Act) -> Changes:
+    return {"support": "support-declined", "support_answered_on": act.occurred_at}
 
 
-def _case_reviewed(state: CaseState, entry: Entry) -> Changes:
-    return {"review_due": _text(entry, "review_due")}
-
-
-def _case_closed(state: CaseState, entry: Entry) -> Changes:
-    erase_due = _text(entry, "erase_due")
-    # Without a day to erase by, the review that was due stays due: something always is (s.39).
+def _case_reviewed(state: CaseState, act: Act) -> Changes:
+    # Without a next day, the review that was due stays due: something always is (s.39).
     return {
-        "closed_on": entry["occurred_at"],
+        "reviewed_on": act.occurred_at,
+        "review_due": act.text("review_due") or state.review_due,
+    }
+
+
+def _case_closed(state: CaseState, act: Act) -> Changes:
+    erase_due = act.text("erase_due")
+    # As with a review: without a day to erase by, what was due stays due.
+    return {
+        "closed_on": act.occurred_at,
         "erase_due": erase_due,
         "review_due": state.review_due if erase_due is None else None,
     }
 
 
-def _erasure_ordered(state: CaseState, entry: Entry) -> Changes:
-    return {"erasure_ordered_on": entry["occurred_at"]}
-
-
-def _erasure_executed(state: CaseState, entry: Entry) -> Changes:
-    through = entry["data"].get("through")
+def _erasure_ordered(state: CaseState, act: Act) -> Changes:
     return {
-        "erased_at": entry["occurred_at"],
+        "erasure_ordered_on": act.occurred_at,
+        "erase_due": act.text("erase_due") or state.erase_due,
+    }
+
+
+def _erasure_executed(state: CaseState, act: Act) -> Changes:
+    through = dict(act.said).get("through")
+    return {
+        "erased_at": act.occurred_at,
         "erased_through": through if type(through) is int else state.erased_through,
         "review_due": None,
         "erase_due": None,
     }
 
 
-def _data_disclosed(state: CaseState, entry: Entry) -> Changes:
-    share_id = _text(entry, "disclosure_id")
+def _data_disclosed(state: CaseState, act: Act) -> Changes:
+    share_id = act.text("disclosure_id")
     if share_id is None:
         return {}
-    share = Disclosed(
-        id=share_id,
-        recipient_category=_text(entry, "recipient_category"),
-        purpose=_text(entry, "purpose"),
-        gateway=_text(entry, "gateway"),
-        agreement_ref=_text(entry, "agreement_ref"),
-        disclosed_at=entry["occurred_at"],
-        recipient_retention_until=_text(entry, "recipient_retention_until"),
-    )
+    told: Changes = {
+        "recipient_category": act.text("recipient_category"),
+        "purpose": act.text("purpose"),
+        "gateway": act.text("gateway"),
+        "agreement_ref": act.text("agreement_ref"),
+        "disclosed_at": act.occurred_at,
+        "recipient_retention_until": act.text("recipient_retention_until"),
+        "corrected": act.corrected,
+    }
     for index, earlier in enumerate(state.disclosures):
         if earlier.id == share_id and earlier.disclosed_at is None:
-            matched = replace(share, acknowledged_on=earlier.acknowledged_on)
-            return {"disclosures": _put(state.disclosures, index, matched)}
-    return {"disclosures": (*state.disclosures, share)}
+            return {"disclosures": _put(state.disclosures, index, replace(earlier, **told))}
+    return {"disclosures": (*state.disclosures, Disclosed(share_id, **told))}
 
 
-def _disclosure_acknowledged(state: CaseState, entry: Entry) -> Changes:
-    share_id = _text(entry, "disclosure_id")
+def _disclosure_acknowledged(state: CaseState, act: Act) -> Changes:
+    return _noted(state, act, "acknowledged_on")
+
+
+def _recipient_erasure_requested(state: CaseState, act: Act) -> Changes:
+    return _noted(state, act, "erasure_requested_on")
+
+
+def _recipient_erasure_confirmed(state: CaseState, act: Act) -> Changes:
+    return _noted(
+        state, act, "erasure_confirmed_on", copies_found_band=act.text("copies_found_band")
+    )
+
+
+def _noted(state: CaseState, act: Act, name: str, **more: str | None) -> Changes:
+    """The first share under the id that this was not noted of yet; a share that nobody recorded
+    is put in the list."""
+    share_id = act.text("disclosure_id")
     if share_id is None:
         return {}
+    noted: Changes = {name: act.occurred_at, **more}
     same = [index for index, share in enumerate(state.disclosures) if share.id == share_id]
     for index in same:
         share = state.disclosures[index]
-        if share.acknowledged_on is None:
-            acknowledged = replace(share, acknowledged_on=entry["occurred_at"])
-            return {"disclosures": _put(state.disclosures, index, acknowledged)}
+        if getattr(share, name) is None:
+            return {"disclosures": _put(state.disclosures, index, replace(share, **noted))}
     if same:
         return {}
-    unknown = Disclosed(
-        share_id, _text(entry, "recipient_category"), acknowledged_on=entry["occurred_at"]
-    )
+    unknown = replace(Disclosed(share_id, act.text("recipient_category")), **noted)
     return {"disclosures": (*state.disclosures, unknown)}
 
 
@@ -291,17 +272,30 @@ def _put(shares: tuple[Disclosed, ...], index: int, share: Disclosed) -> tuple[D
     return (*shares[:index], share, *shares[index + 1 :])
 
 
-_RULES: Final[Mapping[str, Callable[[CaseState, Entry], Changes]]] = {
-    "subject.identified": _subject_identified,
-    "screening.decided": _screening_decided,
-    "subject.notified": _subject_notified,
-    "support.offered": _support_offered,
-    "support.accepted": _support_accepted,
-    "support.declined": _support_declined,
-    "data.disclosed": _data_disclosed,
-    "disclosure.acknowledged": _disclosure_acknowledged,
-    "case.reviewed": _case_reviewed,
-    "case.closed": _case_closed,
-    "erasure.ordered": _erasure_ordered,
-    "erasure.executed": _erasure_executed,
+_SHARE: Final = ("disclosure_id", "recipient_category")
+
+#: What each type does to the state, and the open fields it is heard for; a type that is not here
+#: has no say.
+_RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
+    "subject.identified": (_subject_identified, ("purpose", "review_due")),
+    "screening.decided": (_screening_decided, ("outcome",)),
+    "subject.notified": (_subject_notified, CHECKLIST),
+    "support.offered": (_support_offered, ()),
+    "support.accepted": (_support_accepted, ()),
+    "support.declined": (_support_declined, ()),
+    "data.disclosed": (
+        _data_disclosed,
+        (*_SHARE, "purpose", "gateway", "agreement_ref", "recipient_retention_until"),
+    ),
+    "disclosure.acknowledged": (_disclosure_acknowledged, _SHARE),
+    "case.reviewed": (_case_reviewed, ("review_due",)),
+    "case.closed": (_case_closed, ("erase_due",)),
+    "erasure.ordered": (_erasure_ordered, ("erase_due",)),
+    "erasure.executed": (_erasure_executed, ("through",)),
+    "recipient_erasure.requested": (_recipient_erasure_requested, _SHARE),
+    "recipient_erasure.confirmed": (
+        _recipient_erasure_confirmed,
+        (*_SHARE, "copies_found_band"),
+    ),
+    CORRECTED: (_event_corrected, ("corrected_event",)),
 }

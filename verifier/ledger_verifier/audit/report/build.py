@@ -93,6 +93,7 @@ def build_report(
         policy_sha256=policy_sha256 or sha256(policy.encode()).hexdigest(),
         verifier_version=VERSION,
         verifier_sha256=source_sha256(),
+        confirmed=None if ending is None or ending.confirmed is None else ending.confirmed.size,
     )
 
 

@@ -77,7 +77,8 @@ class CheckpointFacts:
 @dataclass(frozen=True, slots=True)
 class Report:
     """The result of a run. Counts are in `checked`; `lacking` says why it is UNVERIFIABLE;
-    `evidence` holds signed checkpoints that contradict one another, verbatim."""
+    `evidence` holds signed checkpoints that contradict one another, verbatim. `confirmed` is how
+    many entries, from the first, are those of an earlier checkpoint; None when none was matched."""
 
     subject: str
     verdict: Verdict
@@ -95,6 +96,7 @@ class Report:
     policy_sha256: str
     verifier_version: str
     verifier_sha256: str
+    confirmed: int | None = None
 
     @property
     def tree_size(self) -> int | None:

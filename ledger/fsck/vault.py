@@ -1,0 +1,125 @@
+"""The key store as fsck reads it: never made, never changed, never trusted.
+
+Guarantees: whatever is where the key store should be, what leaves this module is a stored key, or
+a `KeyStoreError` whose message is fit for a report. No transaction is held from one look to the
+next, so that an erasure can empty the key store's write-ahead log meanwhile.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.database import DATABASE_ERRORS, Database, is_postgres_url, open_database
+from ledger.errors import VaultUnavailable
+from ledger.vault.wrapper import KeyWrapper
+
+#: Keys read together.
+_PAGE = 500
+
+
+class KeyStoreError(Exception):
+    """The key store cannot be read, or is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key as it is stored: for which stream and class, and the key itself (None when it does not
+    open under the wrapping key)."""
+
+    key_id: str
+    stream: str
+    key_class: str
+    key: bytes | None
+
+
+class Vault:
+    """The key store at a `postgresql://` URL or SQLite path, opened at the first look."""
+
+    def __init__(self, location: str, wrapper: KeyWrapper) -> None:
+        self._location, self._wrapper = location, wrapper
+        self._database: Database | None = None
+        self._closed: str | None = None
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    def find(self, key_id: str) -> StoredKey | None:
+        """A key by its id; None when it is not there. Raises KeyStoreError."""
+        found = self._select(
+            "SELECT key_id, stream, key_class, wrapped FROM stream_keys WHERE key_id = ?", key_id
+        )
+        return self._stored(found[0]) if found else None
+
+    def all(self) -> Iterator[StoredKey]:
+        """Every key, in pages. Raises KeyStoreError."""
+        (without,) = self._select("SELECT COUNT(*) FROM stream_keys WHERE key_id IS NULL")
+        if without[0]:
+            raise KeyStoreError("the key store holds keys without an id")
+        after: Any = ""
+        while True:
+            page = self._select(
+                "SELECT key_id, stream, key_class, wrapped FROM stream_keys WHERE key_id > ?"
+                f" ORDER BY key_id LIMIT {_PAGE}",
+                after,
+            )
+            yield from map(self._stored, page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def applied_through(self) -> int:
+        """The tree size through which every erasure has been carried out. Raises KeyStoreError."""
+        found = self._select("SELECT applied_through FROM vault_state")
+        if len(found) != 1:
+            raise KeyStoreError(f"the key store has {len(found)} rows of state instead of one")
+        through = found[0][0]
+        if type(through) is not int or through < 0:
+            raise KeyStoreError("the key store does not say through which entry it has erased")
+        return through
+
+    def _select(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        if self._closed is None and self._database is None:
+            self._closed = self._open()
+        if self._database is None:
+            raise KeyStoreError(self._closed)
+        try:
+            with self._database.transaction() as rows:
+                rows.execute(sql, values)
+                found: list[tuple[Any, ...]] = rows.fetchall()
+                return found
+        except DATABASE_ERRORS as error:
+            reason = f"the key store cannot be read: {type(error).__name__}"
+            raise KeyStoreError(reason) from error
+
+    def _open(self) -> str | None:
+        """Open the database; returns why it cannot be opened, which is not tried again."""
+        if not is_postgres_url(self._location):
+            path = Path(self._location)
+            # Opening makes a database where there is none.
+            if not path.is_file():
+                return "the key store is missing"
+            if path.stat().st_size == 0:
+                return "the key store is an empty file"
+        database: Database | None = None
+        try:
+            database = open_database(self._location)
+            with database.transaction() as rows:
+                rows.execute("SELECT 1")
+        except DATABASE_ERRORS as error:
+            if database is not None:
+                database.close()
+            return f"the key store cannot be opened: {type(error).__name__}"
+        self._database = database
+        return None
+
+    def _stored(self, row: tuple[Any, ...]) -> StoredKey:
+        key_id, stream, key_class, wrapped = row
+        key = None
+        if isinstance(key_id, str) and isinstance(wrapped, bytes | memoryview):
+            try:
+                key = self._wrapper.unwrap(key_id, bytes(wrapped))
+            except VaultUnavailable:
+                key = None
+        return StoredKey(str(key_id), str(stream), str(key_class), key)

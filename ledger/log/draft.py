@@ -1,0 +1,202 @@
+"""The draft of a batch: what it will append, built up submission by submission under the head lock.
+
+Guarantees: a submission is drafted whole or refused, and a refusal leaves the draft as it was;
+every entry drafted has been held against the rules a verifier will apply, so that a worker's word
+is not taken for what is written for good.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ledger.errors import IntegrityAlarm
+from ledger.log.messages import HUB, KEY, RECHECK, VERSION, PreparedEvent, Refused
+from ledger.store.records import (
+    ATTRIBUTION,
+    ERASURE,
+    SUBJECT,
+    DestroyedKey,
+    RecordedEntry,
+    SealedRow,
+    StreamHead,
+)
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.errors import EntryError
+from ledger_verifier.formats.merkle import leaf_hash
+from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED, Registry
+
+_NO_STREAM: Final = StreamHead(0, b"", "", "", None, None)
+#: Kinds of stream that an access stream may tell of: `access/U` is about `kind/U`.
+_READ_KINDS: Final = tuple(sorted(entries.STREAM_KINDS - {"access"}))
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a batch will append: built up submission by submission, written once."""
+
+    first: int
+    recorded_at: str
+    heads: dict[str, StreamHead]
+    duplicates: dict[tuple[str, str], int]
+    destroyed: set[str]
+    stored_keys: Callable[[str], set[str]]
+    registry: Registry
+    changed: dict[str, StreamHead] = field(default_factory=dict)
+    stored: list[RecordedEntry] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+    sealed: list[SealedRow] = field(default_factory=list)
+    keys: list[tuple[str, str, int]] = field(default_factory=list)
+    erased: list[DestroyedKey] = field(default_factory=list)
+
+    def add(self, submission: Sequence[PreparedEvent]) -> Refused | int:
+        """Draft a whole submission: where it starts in the draft, or why it is refused."""
+        refusal = self._check(submission)
+        if refusal is not None:
+            return refusal
+        start = len(self.stored)
+        for event in submission:
+            self._stamp(event)
+        return start
+
+    def _check(self, submission: Sequence[PreparedEvent]) -> Refused | None:
+        seen: dict[str, StreamHead] = {}
+        ids: set[tuple[str, str]] = set()
+        gone = set(self.destroyed)
+        for index, event in enumerate(submission):
+            stream = stream_text(event)
+            head = seen.get(stream) or self._head(stream)
+            key = (event.source, event.entry["id"])
+            if key in self.duplicates or key in ids:
+                return Refused(RECHECK, index)
+            # Whose stream it is comes first: its version is not for others to learn.
+            if not event.any_hub and self._hub(event, head) != event.entry["hub"]:
+                return Refused(HUB, index)
+            if event.expected_version not in (None, head.version):
+                return Refused(VERSION, index, head.version)
+            if not _keys_are_current(head, event, gone):
+                return Refused(KEY, index)
+            ids.add(key)
+            if event.erases and head.subject_key is not None:
+                gone.add(head.subject_key)
+            seen[stream] = self._after(head, event, b"")
+        return None
+
+    def _hub(self, event: PreparedEvent, head: StreamHead) -> str:
+        """The hub that the event's stream belongs to. What was read decides for `access/U`, also
+        before anything is in it: nobody takes it by being first."""
+        stream = event.entry["stream"]
+        if stream["kind"] == "access":
+            for kind in _READ_KINDS:
+                read = self._head(f"{kind}/{stream['id']}")
+                if read.version:
+                    return read.hub
+        return head.hub if head.version else str(event.entry["hub"])
+
+    def _head(self, stream: str) -> StreamHead:
+        return self.changed.get(stream) or self.heads.get(stream) or _NO_STREAM
+
+    def _after(self, head: StreamHead, event: PreparedEvent, link: bytes) -> StreamHead:
+        keys = {key_class: key_id for key_class, key_id, _ in event.sealed}
+        subject = keys.get(SUBJECT, head.subject_key)
+        return StreamHead(
+            head.version + 1,
+            link,
+            head.hub if head.version else event.entry["hub"],
+            head.organisation if head.version else event.entry["organisation"],
+            None if event.erases else subject,
+            keys.get(ATTRIBUTION, head.attribution_key),
+        )
+
+    def _stamp(self, event: PreparedEvent) -> None:
+        stream = stream_text(event)
+        head = self._head(stream)
+        position = self.first + len(self.stored)
+        entry: dict[str, Any] = {
+            **event.entry,
+            "recorded_at": self.recorded_at,
+            "stream": {
+                **event.entry["stream"],
+                "version": head.version + 1,
+                "previous": head.link.hex() if head.version else None,
+            },
+        }
+        if event.erases:
+            doomed = self._doomed(stream, head)
+            entry["data"] = {**entry["data"], "key_ids": doomed, "through": head.version}
+            self.erased += [DestroyedKey(key_id, stream, position) for key_id in doomed]
+            self.destroyed.update(doomed)
+        raw = entries.canonical(entry)
+        if len(raw) > entries.MAX_ENTRY:
+            # Workers check sizes with room for what is stamped here; nothing is written.
+            raise IntegrityAlarm("A prepared entry is over the size limit of the format.")
+        _hold_against(self.registry, event, raw)
+        self.changed[stream] = self._after(head, event, entries.link_hash(raw))
+        self.stored.append(RecordedEntry(stream, head.version + 1, entry["type"], raw))
+        self.leaves.append(leaf_hash(raw))
+        self.sealed += [SealedRow(position, c, key_id, raw_) for c, key_id, raw_ in event.sealed]
+        self.keys.append((event.source, entry["id"], position))
+        self.duplicates[(event.source, entry["id"])] = position
+
+    def _doomed(self, stream: str, head: StreamHead) -> list[str]:
+        """Ids of the keys that an erasure of this stream destroys: those that its sealed fields
+        are stored under, whatever the stream's head says."""
+        first = {row.key_id for row in self.sealed if self._is_subject(row, stream)}
+        doomed = (self.stored_keys(stream) - self.destroyed) | first
+        if head.subject_key not in doomed | {None} or (doomed and head.subject_key is None):
+            raise IntegrityAlarm(
+                "A stream's head and its sealed fields name different keys: the event store has "
+                "been altered. Run hub-ledger fsck."
+            )
+        return sorted(doomed)
+
+    def _is_subject(self, row: SealedRow, stream: str) -> bool:
+        place = row.position - self.first
+        return row.key_class == SUBJECT and self.stored[place].originator_id == stream
+
+
+def stream_text(event: PreparedEvent) -> str:
+    """The stream of a prepared event, as `kind/id`."""
+    stream = event.entry["stream"]
+    return f"{stream['kind']}/{stream['id']}"
+
+
+def _hold_against(registry: Registry, event: PreparedEvent, raw: bytes) -> None:
+    """Check an entry as a verifier will, once it can no longer be changed: what a worker prepared
+    is not taken on its word. Nothing of the batch is written when this raises."""
+    try:
+        entry = entries.decode(raw)
+        registry.check(entry)
+        if entry["type"] == SCHEMA_REGISTERED:
+            registry.learn(entry)
+    except EntryError as error:
+        raise IntegrityAlarm(f"A worker prepared what is not an entry: {error}") from error
+    known = registry.get(entry["type"], entry["schema"])
+    recipient = known is not None and known.recipient
+    if event.any_hub and not recipient and entry["source"] != entries.SERVICE_CODE:
+        raise IntegrityAlarm("A worker prepared an entry for another hub's stream.")
+    if event.erases is not (entry["type"] == ERASURE):
+        raise IntegrityAlarm("A worker prepared an erasure that is none, or hid one.")
+
+
+def streams_to_look_at(events: Sequence[PreparedEvent]) -> set[str]:
+    """Streams whose heads decide: each event's own, and for an access stream what it tells of."""
+    streams = {stream_text(event) for event in events}
+    for event in events:
+        if event.entry["stream"]["kind"] == "access":
+            streams |= {f"{kind}/{event.entry['stream']['id']}" for kind in _READ_KINDS}
+    return streams
+
+
+def current_key(head: StreamHead | None, key_class: str) -> str | None:
+    """Id of the key of a class that a stream is sealed under now."""
+    if head is None:
+        return None
+    return head.subject_key if key_class == SUBJECT else head.attribution_key
+
+
+def _keys_are_current(head: StreamHead, event: PreparedEvent, destroyed: set[str]) -> bool:
+    for key_class, key_id, _ in event.sealed:
+        current = current_key(head, key_class)
+        if key_id != current and (current is not None or key_id in destroyed):
+            return False
+    return True
