@@ -233,19 +233,20 @@ def test_state_is_kept_unless_the_log_failed(
     assert not again.changed
 
 
-def test_state_keeps_what_a_later_version_adds(tmp_path: Path) -> None:
+def test_a_state_file_of_version_1_is_read_and_what_is_unknown_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
 
-    def content(*added: str, **logs: object) -> dict[str, object]:
-        known = {"checkpoints": ["x", *added], "resume": {"size": 9}}
-        return {"format": "hub-ledger/verifier-state@v1", "logs": {"a": known, **logs}, "extra": 1}
+    def content(version: int, **logs: list[str]) -> dict[str, object]:
+        known = {origin: {"checkpoints": checkpoints} for origin, checkpoints in logs.items()}
+        form = f"hub-ledger/verifier-state@v{version}"
+        return {"format": form, "logs": known, "extra": 1}
 
-    path.write_bytes(orjson.dumps(content()))
+    path.write_bytes(orjson.dumps(content(1, a=["x"])))
     state = State.load(path)
     state.add("a", b"y")
     state.add("b", b"z")
     state.save(path)
-    assert orjson.loads(path.read_bytes()) == content("y", b={"checkpoints": ["z"]})
+    assert orjson.loads(path.read_bytes()) == content(2, a=["x", "y"], b=["z"])
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
 
 
@@ -255,7 +256,7 @@ def test_state_keeps_what_a_later_version_adds(tmp_path: Path) -> None:
         b"",
         b"[]",
         b"{}",
-        b'{"format":"hub-ledger/verifier-state@v2","logs":{}}',
+        b'{"format":"hub-ledger/verifier-state@v3","logs":{}}',
         b'{"format":"hub-ledger/verifier-state@v1"}',
         b'{"format":"hub-ledger/verifier-state@v1","logs":{"a":{}}}',
         b'{"format":"hub-ledger/verifier-state@v1","logs":{"a":{"checkpoints":[1]}}}',
