@@ -7,13 +7,14 @@ PYTHON ?= python3
 PORT   ?= 8080
 DATA   ?= demo-data
 KILLS  ?= 200
+SECONDS_EACH ?= 20
 
 VENV  := .venv
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace lint serve lock clean
+.PHONY: help setup demo test browser kill strace fuzz lint serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ strace: setup ## Fail the writer's system calls one by one (needs strace, and le
 	    echo "strace is not on PATH. On Debian and Ubuntu: sudo apt-get install strace" >&2; exit 1; \
 	  fi; }
 	$(BIN)/python -m tests.faults.strace
+
+fuzz: setup ## Feed every parser hostile bytes, SECONDS_EACH= seconds each (Linux on x86-64)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)
 
 lint: setup ## Style, formatting, types and import rules only
 	$(BIN)/ruff check .

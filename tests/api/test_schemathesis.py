@@ -1,0 +1,157 @@
+"""The OpenAPI document against the real service: whatever requests schemathesis makes of it, no
+reply is a 5xx, and none is undocumented in status, media type, headers or body."""
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
+
+from api.routes import ROUTES
+from api.routing import Route
+from ledger.catalogue import CATALOGUE
+from tests.api.test_end_to_end import ACTOR, BIN, run
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+#: Whom a request may come from. What each may do is the subject of other tests.
+ROLES = ("submitter", "dpo", "inspector")
+EXAMPLES = 25
+PURPOSE = "review"
+
+
+class Service:
+    """A served ledger in which every example of the catalogue is recorded."""
+
+    def __init__(self, url: str, tokens: dict[str, str]) -> None:
+        self.url, self.tokens = url, tokens
+        self.schema = schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
+        events = [item.example for item in CATALOGUE.types()]
+        cases = (e["subject"].split("/") for e in events)
+        self.known = {
+            "position": str(len(CATALOGUE.registrations()) + 1),
+            "id": next(stream_id for kind, stream_id in cases if kind == "case"),
+        }
+        request = urllib.request.Request(
+            f"{url}/v1/events",
+            orjson.dumps(events),
+            {
+                "Content-Type": "application/cloudevents-batch+json",
+                "Authorization": f"Bearer {tokens['submitter']}",
+            },
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            assert reply.status == 201
+
+    def check(self, case: Case[Any], role: str, *, real: bool) -> int:
+        """Send a request, of what exists and by somebody with a purpose where `real`, and hold
+        the reply against the document; its status."""
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"}
+        if real:
+            case.path_parameters.update(
+                {name: self.known[name] for name in case.path_parameters if name in self.known}
+            )
+            headers |= {"Actor": ACTOR, "Purpose-Of-Use": PURPOSE}
+        reply = case.call_and_validate(base_url=self.url, headers=headers, checks=CHECKS)
+        return reply.status_code
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    data = tmp_path_factory.mktemp("schemathesis") / "data"
+    run("hub-ledger", "init", "--data", data)
+    tokens = {}
+    for role in ROLES:
+        made = run("hub-ledger", "token", "create", "--data", data, "--role", role, "--all")
+        tokens[role] = made.split()[-1]
+    process = subprocess.Popen(
+        [str(BIN / "hub-ledger"), "serve", "--data", str(data), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    yield Service(process.stdout.readline().split()[-1], tokens)
+    process.terminate()
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def _name(route: Any) -> str:
+    return f"{route.method} {route.template}"
+
+
+def _asked(operation: Any, route: Route) -> st.SearchStrategy[Case[Any]]:
+    """Requests that keep to the document, and such as break it, where a request can."""
+    asked: st.SearchStrategy[Case[Any]] = operation.as_strategy(
+        generation_mode=GenerationMode.POSITIVE
+    )
+    if route.parameters:
+        asked |= operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    return asked
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(-9, 9)
+    | st.text("aé0", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
+    max_leaves=5,
+)
+
+
+@st.composite
+def _event(draw: st.DrawFn) -> dict[str, Any]:
+    """An event of the catalogue, mostly with something else in some of its members. schemathesis
+    cannot make one: it takes no schema that says which data goes with which type."""
+    item = draw(st.sampled_from(list(CATALOGUE.types())))
+    event = {**item.example, "id": str(draw(st.uuids(version=4))), "data": {**item.example["data"]}}
+    for part in (event, event["data"]):
+        for name in draw(
+            st.lists(st.sampled_from([*part, "expectedversion", "other"]), max_size=1)
+        ):
+            part[name] = draw(JSON)
+    return event
+
+
+def _posted(operation: Any) -> st.SearchStrategy[Case[Any]]:
+    body = _event() | st.lists(_event(), max_size=3) | JSON
+    media_types = st.sampled_from(list(operation.definition.raw["requestBody"]["content"]))
+    return st.builds(lambda b, m: operation.Case(body=b, media_type=m), body, media_types)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=_name)
+def test_every_reply_is_documented(service: Service, route: Route) -> None:
+    operation = service.schema[route.template][route.method]
+    requests = _posted(operation) if route.method == "POST" else _asked(operation, route)
+
+    seen: set[int] = set()
+
+    @settings(
+        max_examples=EXAMPLES * (8 if route.method == "POST" else 1),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(case=requests, role=st.sampled_from(ROLES), real=st.booleans())
+    def held(case: Case[Any], role: str, real: bool) -> None:
+        seen.add(service.check(case, role, real=real))
+
+    held()
+    # What is never answered well has not been looked at. The slash in a partial tile's index is one
+    # that OpenAPI has no way to say, and schemathesis none to send.
+    assert "{index}" in route.template or seen & set(route.replies), seen
