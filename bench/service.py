@@ -31,9 +31,10 @@ class Service:
 
 
 def simulated() -> Iterator[dict[str, Any]]:
-    """CloudEvents of simulated years, one after another, each with people of its own."""
+    """CloudEvents of simulated years, one after another, each with people of its own. Without
+    corrections: one that overtakes what it corrects is refused, and clients here send at once."""
     for seed in count(1):
-        yield from events(seed, 200, 475)
+        yield from (e for e in events(seed, 200, 475) if e["type"] != "event.corrected")
 
 
 def command(*arguments: str | Path) -> str:
