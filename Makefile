@@ -14,7 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace fuzz lint serve lock clean
+.PHONY: help setup demo test browser kill strace fuzz bench lint serve lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ strace: setup ## Fail the writer's system calls one by one (needs strace, and le
 
 fuzz: setup ## Feed every parser hostile bytes, SECONDS_EACH= seconds each (Linux on x86-64)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)
+
+# Durable and signed as in production; some forty minutes on two processors.
+bench: setup ## Measure everything; print one table, write bench.json
+	$(BIN)/python -m bench --json bench.json --markdown bench.md
 
 lint: setup ## Style, formatting, types and import rules only
 	$(BIN)/ruff check .

@@ -25,21 +25,20 @@ from bench.service import (
 )
 
 ROUNDS = 3
-NOOP_PORT = 18_555
 
 
-def append_rows(database: str | None, events: int) -> list[Row]:
+def append_rows(database: str | None, events: int, rounds: int = ROUNDS) -> list[Row]:
     """Single events with 64 and 256 clients, and batches of 100, beside the no-op handler, in
     rounds that take turns."""
     store = "SQLite FULL" if database is None else "PostgreSQL"
     source = simulated()
     runs: dict[str, list[Load]] = {}
-    with served(database) as service, noop(NOOP_PORT):
+    with served(database) as service, noop() as yardstick:
         _single(service, source, events // 4, 64)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             runs.setdefault("one, 64 clients", []).append(_single(service, source, events, 64))
             runs.setdefault("no-op, 64 clients", []).append(
-                load(NOOP_PORT, service.token, STRUCTURED, singles(simulated(), events), 64)
+                load(yardstick, service.token, STRUCTURED, singles(simulated(), events), 64)
             )
             runs.setdefault("one, 256 clients", []).append(_single(service, source, events, 256))
             bulk = batches(source, max(8, events // 100), 100)
@@ -74,12 +73,13 @@ def growth_rows(sizes: list[int]) -> list[Row]:
     with served(None) as service:
         size, first = 0, 0.0
         for wanted in sizes:
-            while wanted - size > 20_000:
-                load(service.port, service.token, BATCH, batches(source, 100, 100), 4)
-                size += 10_000
-            seen = load(service.port, service.token, BATCH, batches(source, 100, 100), 4)
-            size += 10_000
-            rate = 10_000 / seen.seconds
+            part = min(sizes[0], 10_000)
+            while wanted - size > 2 * part:
+                load(service.port, service.token, BATCH, batches(source, part // 100, 100), 4)
+                size += part
+            seen = load(service.port, service.token, BATCH, batches(source, part // 100, 100), 4)
+            size += part
+            rate = part / seen.seconds
             first = first or rate
             name = f"append SQLite FULL at {size:,} entries, batches of 100"
             rows.append(Row(name, rate, "events/s", rate / first, "first size"))

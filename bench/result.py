@@ -48,6 +48,24 @@ def show(rows: Sequence[Row], console: Console) -> None:
     console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
 
 
+def markdown(rows: Sequence[Row], seconds: float) -> str:
+    """The table as a page can hold it, with the machine and the time the run took."""
+    lines = [
+        f"Measured in {seconds / 60:.0f} minutes, on: "
+        + ", ".join(f"{name} {value}" for name, value in machine().items())
+        + ".",
+        "",
+        "| what | figure | unit | ratio | to |",
+        "|---|---:|---|---:|---|",
+    ]
+    for row in rows:
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        lines.append(
+            f"| {row.name} | {row.value:,.1f} | {row.unit} | {ratio} | {row.ratio_to or ''} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def save(rows: Sequence[Row], path: Path) -> None:
     """Write machine and rows as one JSON file."""
     found = {"machine": machine(), "command": sys.argv[1:], "rows": [asdict(row) for row in rows]}

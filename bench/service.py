@@ -74,15 +74,14 @@ def served(database: str | None) -> Iterator[Service]:
 
 
 @contextmanager
-def noop(port: int) -> Iterator[None]:
-    """The yardstick server."""
+def noop() -> Iterator[int]:
+    """The yardstick server's port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.noop", str(port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "bench.noop"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    process.stdout.readline()
     try:
-        yield
+        yield int(process.stdout.readline())
     finally:
         process.terminate()
         process.wait(10)

@@ -9,6 +9,7 @@ Run by `ledger.log.client` as `python -m ledger.log.writer`.
 """
 
 import contextlib
+import gc
 import os
 import selectors
 import signal
@@ -42,6 +43,8 @@ from ledger_verifier.meaning.schemas import RESERVED_TYPES
 #: Events taken into one transaction; a submission is never split, so one may exceed it.
 MAX_BATCH: Final = 1000
 _READ_BYTES: Final = 1 << 20
+#: Objects that are made between two collections of garbage.
+_COLLECT_AFTER: Final = 20_000
 _LOCK_WAIT_SECONDS: Final = 15.0
 #: Seconds between attempts to empty the write-ahead log while readers are in the way: each writes
 #: what it can of it into the database.
@@ -204,6 +207,10 @@ def main(arguments: Sequence[str]) -> int:
         with locked(directory, wait=_LOCK_WAIT_SECONDS):
             writer, size = open_writer(directory, workers, accept_clock=accept_clock == "1")
             writer.announce(size)
+            # What the process keeps for its whole life is not looked at by the collector again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
             writer.run()
     except LedgerError as error:
         _tell(workers, error.slug, error.detail)

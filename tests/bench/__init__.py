@@ -1,0 +1,1 @@
+"""The benchmarks themselves: that each part of them still runs."""
