@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from ledger.database import DATABASE_ERRORS, Database, is_postgres_url, open_database
 from ledger.errors import VaultUnavailable
 from ledger.vault.wrapper import KeyWrapper
@@ -102,16 +104,13 @@ class Vault:
                 return "the key store is missing"
             if path.stat().st_size == 0:
                 return "the key store is an empty file"
-        database: Database | None = None
         try:
-            database = open_database(self._location)
-            with database.transaction() as rows:
-                rows.execute("SELECT 1")
+            if is_postgres_url(self._location):
+                # A pool of connections tries again and again, and says less of why.
+                psycopg.connect(self._location, connect_timeout=10).close()
+            self._database = open_database(self._location)
         except DATABASE_ERRORS as error:
-            if database is not None:
-                database.close()
             return f"the key store cannot be opened: {type(error).__name__}"
-        self._database = database
         return None
 
     def _stored(self, row: tuple[Any, ...]) -> StoredKey:

@@ -306,7 +306,7 @@ def test_a_key_store_that_is_gone_on_postgresql(postgres: MakeDatabase, tmp_path
     report = check(filled.directory)
     assert report.verdict is Verdict.FAILED
     assert [failure.reason for failure in report.failures] == [
-        "the key store cannot be opened: PoolTimeout"
+        "the key store cannot be opened: OperationalError"
     ]
 
 
