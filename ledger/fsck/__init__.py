@@ -11,7 +11,7 @@ However the ledger is damaged, the answer is a report that says where.
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from ledger.fsck.checkpoints import (
     check_publications,
     checkpoint_of,
     known_to_guard,
+    read_guard,
 )
 from ledger.fsck.erasures import Since, check_key_store
 from ledger.fsck.reader import SnapshotReader
@@ -67,12 +68,14 @@ def check(
     """
     policy, digest = _policy(directory, policy_file)
     directory.wrapping_key()
+    guard = read_guard(directory)
     try:
         with (
             closing(open_store(directory.database)) as store,
             store.snapshot() as rows,
         ):
-            return check_rows(directory, rows, store.position_sql, policy, digest, progress)
+            run = _Check(directory, rows, store.position_sql, policy, digest, guard)
+            return _checked(run, progress)
     except DATABASE_ERRORS as error:
         reason = f"the event store cannot be read: {type(error).__name__}"
         return failed_report("database", policy, digest, reason)
@@ -88,17 +91,8 @@ def check_rows(
 ) -> Report:
     """Check a ledger as one transaction sees it, whose cursor `rows` is; what it has not committed
     counts. `position_sql` is the store's, `digest` that of the policy file."""
-    findings = Findings()
-    try:
-        return _Check(directory, rows, position_sql, policy, digest, findings).run(progress)
-    except DATABASE_ERRORS as error:
-        failure = unreadable(rows, position_sql, error, None, untyped=directory.embedded)
-    except Exception as error:  # noqa: BLE001 - whatever is stored, the answer is a report
-        # The name alone: a message may repeat what is stored.
-        reason = f"the event store holds what cannot be made sense of: {type(error).__name__}"
-        failure = Failure(reason)
-    findings.fail(failure, source="stored")
-    return build_report("database", findings, policy, None, digest)
+    guard = read_guard(directory)
+    return _checked(_Check(directory, rows, position_sql, policy, digest, guard), progress)
 
 
 def _policy(directory: DataDirectory, policy_file: Path | None) -> tuple[Policy, str]:
@@ -119,7 +113,9 @@ class _Check:
     position_sql: str
     policy: Policy
     digest: str
-    findings: Findings
+    #: The guard's checkpoint, as it was before these rows were looked at.
+    guard: bytes | None
+    findings: Findings = field(default_factory=Findings)
 
     def run(self, progress: Progress | None) -> Report:
         directory, rows, findings = self.directory, self.rows, self.findings
@@ -131,7 +127,7 @@ class _Check:
         reader = SnapshotReader(
             rows, self.position_sql, head, checkpoint_of(rows, head, self.policy)
         )
-        earlier = known_to_guard(directory, self.policy, head, findings)
+        earlier = known_to_guard(self.guard, self.policy, head, findings)
         vault = Vault(directory.key_database, LocalKeyWrapper(directory.wrapping_key()))
         with closing(vault), closing(open_store(directory.database)) as store:
             since = Since(store, 0 if head is None else head.size)
@@ -153,6 +149,22 @@ class _Check:
                 check_key_store(vault, sealed.erasures, head.size, since, findings)
         check_signing_keys(directory, self.policy, tables.log_keys, findings)
         return _joined(report, findings)
+
+
+def _checked(check: _Check, progress: Progress | None) -> Report:
+    """The report of a run, whatever comes of it."""
+    rows, findings = check.rows, check.findings
+    try:
+        return check.run(progress)
+    except DATABASE_ERRORS as error:
+        untyped = check.directory.embedded
+        failure = unreadable(rows, check.position_sql, error, None, untyped=untyped)
+    except Exception as error:  # noqa: BLE001 - whatever is stored, the answer is a report
+        # The name alone: a message may repeat what is stored.
+        reason = f"the event store holds what cannot be made sense of: {type(error).__name__}"
+        failure = Failure(reason)
+    findings.fail(failure, source="stored")
+    return build_report("database", findings, check.policy, None, check.digest)
 
 
 def _joined(report: Report, findings: Findings) -> Report:

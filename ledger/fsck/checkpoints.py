@@ -41,13 +41,20 @@ class _Published:
     at: str
 
 
+def read_guard(directory: DataDirectory) -> bytes | None:
+    """The guard's checkpoint; None when it cannot be read. A service that runs takes it forward, so
+    it is read before the log of which it should be a beginning."""
+    try:
+        return remembered(directory.guard_path)
+    except (OSError, IntegrityAlarm):
+        return None
+
+
 def known_to_guard(
-    directory: DataDirectory, policy: Policy, head: Head | None, findings: Findings
+    raw: bytes | None, policy: Policy, head: Head | None, findings: Findings
 ) -> list[Trusted]:
     """The guard's checkpoint, which the log must be a continuation of."""
-    try:
-        raw = remembered(directory.guard_path)
-    except (OSError, IntegrityAlarm):
+    if raw is None:
         findings.fail(Failure("the guard cannot be read: this machine cannot say what it issued"))
         return []
     try:
@@ -124,6 +131,9 @@ def check_publications(
         findings.fail(Failure("there is no published checkpoint"), source="publications")
     elif before.size < head.size:
         _check_unpublished(rows, position_sql, before.size, head, findings)
+    rows.execute(f"SELECT seq FROM publications WHERE seq < 1 ORDER BY seq LIMIT {_PAGE}")
+    for (seq,) in rows.fetchall():
+        findings.fail(Failure(f"publication {seq}: the first is 1"), source="publications")
 
 
 def _in_order(

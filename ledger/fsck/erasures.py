@@ -4,11 +4,13 @@ Guarantees: only entries that the verifier accepted are learned from; an erasure
 than its stream held then. A key that an erasure destroyed is not in the key store, under whatever
 stream; every key that is there opens under the wrapping key; and the key store has not carried out
 more than the log holds. Keys that no entry has used are nobody's fault: they are made beforehand.
+Nor is an erasure that a running service is about to carry out: it is given a moment.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
 from ledger.store.base import Store
@@ -16,6 +18,10 @@ from ledger.store.records import ATTRIBUTION, ERASURE, SUBJECT
 from ledger_verifier.audit.report.model import Failure, Findings
 
 _SOURCE = "keys"
+#: Seconds between looks at keys that a recorded erasure is about to destroy. A service does so
+#: right after it has recorded the erasure.
+_WAITS: Final = (0.1, 0.4, 1.0)
+_pause = time.sleep
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ def check_key_store(
     """Hold the key store against the erasures of a log of this size."""
     applied = None
     try:
+        _let_finish(vault, erasures)
         applied = vault.applied_through()
     except KeyStoreError as error:
         findings.fail(Failure(str(error)), source=_SOURCE)
@@ -96,6 +103,18 @@ def check_key_store(
             f"whether the erasure at position {min(behind - left)} is complete: its keys are gone, "
             "but the key store has not noted it; the next start of the service does"
         )
+
+
+def _let_finish(vault: Vault, erasures: Erasures) -> None:
+    """Wait a moment if keys are still there whose erasure is not carried out."""
+    for seconds in _WAITS:
+        applied = vault.applied_through()
+        if not any(
+            position >= applied and vault.find(key_id) is not None
+            for key_id, (_, position) in erasures.keys.items()
+        ):
+            return
+        _pause(seconds)
 
 
 def _check_key(

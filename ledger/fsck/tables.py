@@ -132,6 +132,7 @@ class TableChecker:
             return
         self._check_edge(head.size, head.edge, head.root)
         self._count("head", 1, "heads")
+        self._count("head WHERE one = 1", 1, "heads numbered 1")
         if head.recorded_at != self._recorded_at:
             self._fail("the head row's time is not that of the last entry", None, None)
         cells = sum(head.size >> (8 * level) for level in range(8))

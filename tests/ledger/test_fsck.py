@@ -117,6 +117,12 @@ CASES = [
         "publication 1",
     ),
     Tampering("a publication removed", "DELETE FROM publications WHERE seq = 1", "gap|missing"),
+    Tampering(
+        "a publication before the first",
+        "INSERT INTO publications SELECT 0, size, checkpoint, published_at FROM publications"
+        " WHERE seq = 1",
+        "publication 0: ",
+    ),
     Tampering("the head's edge", "UPDATE head SET edge = root", "edge"),
     Tampering(
         "a stream's stored head",

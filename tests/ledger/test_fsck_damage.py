@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result
 from ledger.application import Ledger
 from ledger.cli import cli
 from ledger.fsck import check
+from ledger.fsck.shape import _TABLES
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.formats.entry import canonical
 from tests.conftest import MakeDatabase
@@ -152,11 +153,18 @@ def test_bytes_too_few(data: Path, table: str, column: str) -> None:
     assert_failed(data, "")
 
 
-COLUMNS = [*BLOBS, ("entries", "originator_id"), ("entries", "topic"), ("head", "size")]
-COLUMNS += [("head", "recorded_at"), ("stream_heads", "version"), ("stream_heads", "hub")]
-COLUMNS += [("sealed", "position"), ("sealed", "key_class"), ("destroyed_keys", "stream")]
-COLUMNS += [("publications", "size"), ("publications", "published_at")]
-COLUMNS += [("stream_heads", "organisation"), ("duplicates", "source"), ("cells", "idx")]
+#: Every column that is stored, so that none is forgotten when one is added.
+COLUMNS = [(table, column) for table, (_, columns) in _TABLES.items() for column in columns]
+
+
+def test_every_stored_column_is_looked_at(data: Path) -> None:
+    with closing(sqlite3.connect(data / "ledger.sqlite")) as connection:
+        found = {
+            (table, row[1])
+            for table in TABLES
+            for row in connection.execute(f"PRAGMA table_info({table})")
+        }
+    assert found - {("entries", "rowid")} == set(COLUMNS)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
