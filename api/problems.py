@@ -72,6 +72,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "expired": Problem(410, "The record's retention has ended"),
     "too-large": Problem(413, "The submission is over a limit"),
     "unsupported-media-type": Problem(415, "The media type is not taken here"),
+    "expectation-failed": Problem(417, "The expectation cannot be met"),
     "internal-error": Problem(500, "Something went wrong here"),
     "busy": Problem(503, "The service is busy; nothing was recorded", retry_after=1),
     "writer-lost": Problem(503, "The outcome is unknown; a retry finds out", retry_after=5),
@@ -161,7 +162,7 @@ def internal_error() -> web.Response:
     return problem("internal-error", _INTERNAL_DETAIL)
 
 
-def _of_aiohttp(error: web.HTTPException) -> web.Response:
+def of_aiohttp(error: web.HTTPException) -> web.Response:
     """What aiohttp itself refuses, said our way."""
     match error:
         case web.HTTPNotFound():
@@ -175,6 +176,8 @@ def _of_aiohttp(error: web.HTTPException) -> web.Response:
             )
         case web.HTTPRequestEntityTooLarge():
             return problem("too-large", "The body is over the limit of this route.")
+        case web.HTTPExpectationFailed():
+            return problem("expectation-failed", "Expect takes 100-continue and nothing else.")
         case _:
             return problem("invalid-request", "The request cannot be answered as it was made.")
 
@@ -216,7 +219,7 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
             log_failure(request, error)
         return problem_of(error)
     except web.HTTPException as error:
-        return _of_aiohttp(error)
+        return of_aiohttp(error)
     except Exception as error:  # noqa: BLE001 (the last line of defence: logged, not passed on)
         log_failure(request, error)
         return internal_error()

@@ -22,7 +22,7 @@ JSON: Final = "application/json"
 _TOKEN = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/=-]{1,512})")
 _PATTERN = re.compile(r"\{(\w+):[^{}]*\}")
 #: Problems any route may answer with; each route lists its own besides.
-_ALWAYS: Final = ("internal-error",)
+_ALWAYS: Final = ("expectation-failed", "internal-error")
 _GUARDED: Final = ("unauthenticated", "forbidden")
 
 

@@ -204,8 +204,9 @@ def _read() -> dict[str, Schema]:
                 "ready": {"type": "boolean"},
                 "tree_size": _INTEGER,
                 "published_size": _INTEGER,
+                "projected_size": _INTEGER,
             },
-            optional=("tree_size", "published_size"),
+            optional=("tree_size", "published_size", "projected_size"),
         ),
     }
 
@@ -232,7 +233,19 @@ def _problem() -> Schema:
                 )
             ),
             "errors_omitted": _INTEGER,
+            "limit": {
+                **_INTEGER,
+                "description": "too-large: the limit, in bytes, or in events where it is 1,000",
+            },
+            "current_version": {
+                **_INTEGER,
+                "description": "version-conflict: the stream's version, for who may read it",
+            },
+            "tree_size": {
+                **_INTEGER,
+                "description": "invalid-request, where ?at is more than it",
+            },
         },
-        optional=("errors", "errors_omitted"),
+        optional=("errors", "errors_omitted", "limit", "current_version", "tree_size"),
         description="RFC 9457",
     )

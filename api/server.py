@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from api.app import SECURITY_HEADERS
-from api.problems import frames_of, internal_error, problem
+from api.problems import frames_of, internal_error, of_aiohttp, problem
 
 #: Seconds that requests under way have to finish once the server was told to stop.
 GRACE: Final = 10.0
@@ -41,6 +41,16 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server
+        answer = server.request_handler
+
+        async def answer_plainly(request: web.BaseRequest) -> web.StreamResponse:
+            # aiohttp looks at Expect before the application's middlewares see the request.
+            try:
+                return await answer(request)
+            except web.HTTPException as error:
+                return of_aiohttp(error)
+
+        server.request_handler = answer_plainly
         return server
 
 

@@ -41,6 +41,12 @@ class Invalid(LedgerError):
     slug = "invalid-event"
 
 
+class BeyondTheLog(LedgerError):
+    """A state was asked for as of a tree size that the log has not reached."""
+
+    slug = "invalid-request"
+
+
 class MalformedJson(LedgerError):
     """The body is not JSON as RFC 8259 and this service's limits have it."""
 

@@ -22,7 +22,7 @@ from ledger.access import (
 )
 from ledger.catalogue import CATALOGUE
 from ledger.consultation import check_actor, check_purpose, consultation
-from ledger.errors import NotFound
+from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import case_bundle, read_entry_bundle, read_hash_tile
 from ledger.opening import Opener
 from ledger.projections.cases import CaseIndex
@@ -153,12 +153,13 @@ class Reader:
     ) -> dict[str, Any]:
         """The state of a case now, or as the first `at` entries of the log leave it.
 
-        Raises ActorRequired, NotFound.
+        Raises ActorRequired, NotFound, BeyondTheLog.
         """
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
         stored, owner = await asyncio.to_thread(self._case, credential, case_id)
         if at is not None:
+            await asyncio.to_thread(self._check_reached, at)
             stored = [entry for entry in stored if entry.position < at]
         if not stored:
             raise NotFound
@@ -167,6 +168,17 @@ class Reader:
             consultation(credential, first, owner.hub, actor=actor, channel="api", purpose=None)
         )
         return replay(stored).to_json() | {"last_position": stored[-1].position}
+
+    def _check_reached(self, size: int) -> None:
+        """The state at a size to come is not the state now. Raises BeyondTheLog."""
+        head = self._store.head()
+        reached = 0 if head is None else head.size
+        if size > reached:
+            raise BeyondTheLog(
+                "The log has not so many entries yet.",
+                [FieldError("?at", "is more than tree_size")],
+                {"tree_size": reached},
+            )
 
     async def case_bundle(
         self, credential: Credential, case_id: str, actor: str | None, purpose: str | None

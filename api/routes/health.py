@@ -11,8 +11,9 @@ from api.schemas import ref
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _RETRY: Final = {"Retry-After": "5", **_NO_STORE}
-#: What of the ledger's status is for everybody: both sizes can be read off checkpoints.
-_PUBLIC: Final = ("tree_size", "published_size")
+#: What of the ledger's status is for everybody: sizes, which can be read off checkpoints, and how
+#: far the read models have followed.
+_PUBLIC: Final = ("tree_size", "published_size", "projected_size")
 
 _PAGE: Final = """\
 <!doctype html>

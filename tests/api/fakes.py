@@ -231,6 +231,7 @@ class FakeLedger:
             "ready": self.ready,
             "tree_size": TREE_SIZE,
             "published_size": 256,
+            "projected_size": 290,
             "data_directory": "/srv/not-for-everybody",
         }
 

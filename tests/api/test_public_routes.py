@@ -119,7 +119,12 @@ async def test_event_types(client: Client) -> None:
 async def test_readiness(client: Client, ledger: FakeLedger) -> None:
     reply = await client.get("/readyz")
     assert reply.status == 200
-    assert await reply.json() == {"ready": True, "tree_size": 300, "published_size": 256}
+    assert await reply.json() == {
+        "ready": True,
+        "tree_size": 300,
+        "published_size": 256,
+        "projected_size": 290,
+    }
     ledger.ready = False
     reply = await client.get("/readyz")
     assert reply.status == 503

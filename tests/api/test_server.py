@@ -126,6 +126,24 @@ async def test_when_the_writer_dies_it_stops_and_says_so(
     assert [line["event"] for line in logs] == ["the writer is lost; stopping"]
 
 
+@pytest.mark.parametrize("address", ["/", "/v1/events", "/nowhere"])
+async def test_an_expectation_that_is_not_met_is_refused_without_its_words(
+    service: Service, address: str
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", await service.port())
+    lines = [f"GET {address} HTTP/1.1", "Host: x", f"Expect: {SECRET}", "Connection: close"]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    raw = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 417 ")
+    assert b"Content-Type: application/problem+json" in head
+    assert b"X-Content-Type-Options: nosniff" in head
+    assert b"Cache-Control: no-store" in head
+    assert json.loads(body)["type"] == "urn:hub-ledger:problem:expectation-failed"
+    assert SECRET not in f"{raw!r}"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -13,7 +13,14 @@ import pytest_asyncio
 from ledger.access import Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
-from ledger.errors import ActorRequired, Forbidden, NotFound, PurposeRequired
+from ledger.errors import (
+    ActorRequired,
+    BeyondTheLog,
+    FieldError,
+    Forbidden,
+    NotFound,
+    PurposeRequired,
+)
 from ledger.submission import Recorded
 from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.report.model import Verdict
@@ -65,6 +72,17 @@ async def test_a_case_is_the_fold_of_its_entries_at_every_size(ledger: Ledger) -
     assert await ledger.case(DPO, stream.id, ACTOR, None) == seen
     with pytest.raises(NotFound):
         await ledger.case(DPO, stream.id, ACTOR, recorded[0].position)
+
+
+async def test_a_case_is_not_told_of_as_it_will_be(ledger: Ledger) -> None:
+    stream, _ = await a_case(ledger)
+    size = int((await ledger.status())["tree_size"])
+    with pytest.raises(BeyondTheLog) as refused:
+        await ledger.case(DPO, stream.id, ACTOR, size + 1)
+    assert refused.value.fields == (FieldError("?at", "is more than tree_size"),)
+    assert refused.value.extra == {"tree_size": size}
+    assert await consultations(ledger, stream) == []
+    await ledger.case(DPO, stream.id, ACTOR, size)
 
 
 async def test_reading_a_case_is_recorded_first(ledger: Ledger) -> None:
