@@ -5,7 +5,7 @@ is either explained by an erasure in the log or is an alarm; what opens is exact
 committed to, digest by digest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,21 +47,48 @@ class Opener:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def open(self, position: int, entry: Mapping[str, Any]) -> Opened:
-        """The sealed fields of a decoded entry.
+        """The sealed fields of a decoded entry; raises as `open_all` does."""
+        return self.open_all({position: entry})[position]
+
+    def open_all(self, decoded: Mapping[int, Mapping[str, Any]]) -> dict[int, Opened]:
+        """The sealed fields of decoded entries, by position, each table being read once.
 
         Raises VaultUnavailable when the vault cannot answer, and IntegrityAlarm when fields are
         missing and no entry of the log says why.
         """
         self.apply_erasures()
-        rows = {row.key_class: row for row in self._store.sealed([position])}
-        if self._is_erased(entry):
-            # The log says so, whatever is still stored.
-            rows.pop(SUBJECT, None)
+        rows: dict[int, dict[str, SealedRow]] = {position: {} for position in decoded}
+        for row in self._store.sealed(sorted(decoded)):
+            rows[row.position][row.key_class] = row
+        through = self._store.erased_through(map(_stream_of, decoded.values()))
+        for position, entry in decoded.items():
+            if through.get(_stream_of(entry), 0) >= entry["stream"]["version"]:
+                # The log says so, whatever is still stored.
+                rows[position].pop(SUBJECT, None)
+        keys = self._find_keys(row.key_id for held in rows.values() for row in held.values())
+        return {
+            position: self._open(position, entry, rows[position], keys)
+            for position, entry in decoded.items()
+        }
+
+    def _find_keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
+        try:
+            return self._keys.keys(key_ids)
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def _open(
+        self,
+        position: int,
+        entry: Mapping[str, Any],
+        rows: Mapping[str, SealedRow],
+        keys: Mapping[str, bytes],
+    ) -> Opened:
         opened: list[Disclosure] = []
         erased: set[str] = set()
         for key_class in _sealed_key_classes(entry):
             row = rows.get(key_class)
-            found = None if row is None else self._open_row(entry, row)
+            found = None if row is None else self._open_row(entry, row, keys.get(row.key_id))
             if found is None:
                 self._explain(entry, key_class)
                 erased.add(key_class)
@@ -76,24 +103,20 @@ class Opener:
             )
         return Opened(tuple(opened), frozenset(erased))
 
-    def _open_row(self, entry: Mapping[str, Any], row: SealedRow) -> list[Disclosure] | None:
-        try:
-            key = self._keys.key(row.key_id)
-        except DATABASE_ERRORS as error:
-            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+    def _open_row(
+        self, entry: Mapping[str, Any], row: SealedRow, key: bytes | None
+    ) -> list[Disclosure] | None:
         if key is None:
             return None
-        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
         bound_to = associated_data(
-            self._origin, entry["source"], entry["id"], stream, row.key_class
+            self._origin, entry["source"], entry["id"], _stream_of(entry), row.key_class
         )
         return open_sealed(key, bound_to, row.ciphertext)
 
     def _is_erased(self, entry: Mapping[str, Any]) -> bool:
-        """Whether an erasure covers the subject fields of this entry."""
-        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
-        version: int = entry["stream"]["version"]
-        return self._store.erased_through(stream) >= version
+        """Whether an erasure covers the subject fields of this entry, as the log is now."""
+        stream, version = _stream_of(entry), int(entry["stream"]["version"])
+        return self._store.erased_through([stream]).get(stream, 0) >= version
 
     def _explain(self, entry: Mapping[str, Any], key_class: str) -> None:
         """Find the erasure that covers this entry, or raise."""
@@ -102,6 +125,10 @@ class Opener:
         raise VaultUnavailable(
             "Sealed fields are missing and no entry of the log says why: run hub-ledger fsck."
         )
+
+
+def _stream_of(entry: Mapping[str, Any]) -> str:
+    return f"{entry['stream']['kind']}/{entry['stream']['id']}"
 
 
 def _sealed_key_classes(entry: Mapping[str, Any]) -> list[str]:

@@ -68,7 +68,9 @@ class Reader:
         """A receipt for an entry that the caller may read; raises NotFound."""
         check_operation(credential, Operation.READ_ENTRIES)
         await asyncio.to_thread(self._visible, credential, position)
-        return await asyncio.to_thread(self._receipts.newest, position)
+        receipt = await asyncio.to_thread(self._receipts.newest, position)
+        await self._recorder.cover(receipt.size)
+        return receipt.text
 
     def _visible(
         self, credential: Credential, position: int
@@ -208,14 +210,16 @@ class Reader:
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
-        return await asyncio.to_thread(self._bundle, stored, decoded, wanted)
+        size, raw = await asyncio.to_thread(self._bundle, stored, decoded, wanted)
+        await self._recorder.cover(size)
+        return raw
 
     def _bundle(
         self,
         stored: list[StoredEntry],
         decoded: Mapping[int, Mapping[str, Any]],
         wanted: Mapping[int, list[str]],
-    ) -> bytes:
+    ) -> tuple[int, bytes]:
         texts = {
             position: [
                 disclosure.text
@@ -277,6 +281,7 @@ class Reader:
             if published is None or head is None:
                 raise NotFound
             if published[0] >= head.size or time.monotonic() > deadline:
+                await self._recorder.cover(published[0])
                 return published[1]
             await asyncio.sleep(CHECKPOINT_POLL)
 

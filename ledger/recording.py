@@ -8,7 +8,7 @@ under the head lock; where it finds something changed in between, the submission
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from ledger.access import Credential, Owner, check_erases, check_record, may_read_kind
 from ledger.errors import (
@@ -18,32 +18,27 @@ from ledger.errors import (
     FieldError,
     Invalid,
     LedgerError,
-    NotFound,
     OutOfScope,
     VaultUnavailable,
     VersionConflict,
 )
-from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, occurred_at, prepare
+from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, prepare
 from ledger.log.client import WriterClient
 from ledger.log.messages import HUB, KEY, RECHECK, VERSION, Committed, PreparedEvent, Refused
 from ledger.lookup import Lookup
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
+from ledger.retries import Retries
 from ledger.store.base import Store
-from ledger.store.records import ATTRIBUTION, SUBJECT, StreamHead
+from ledger.store.records import StreamHead
 from ledger.submission import Recorded, Submission
 from ledger.vault.keyring import KeyRing
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.entry import StreamRef
-from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.proof import LogProof
 
 #: A submission is prepared again when another writer got in between; each time it lost a race.
 MAX_ATTEMPTS: Final = 8
-#: Conflicting retries of one event that are judged by this process; after them every retry of it
-#: conflicts. And how many events that is remembered of.
-MAX_CONFLICTS: Final = 20
-MAX_REMEMBERED: Final = 10_000
 
 #: The type of the event that corrects another.
 CORRECTION: Final = "event.corrected"
@@ -66,7 +61,7 @@ class Recorder:
         self._origin, self._store, self._keys = origin, store, keys
         self._opener, self._writer, self._receipts = opener, writer, receipts
         self._lookup = Lookup(store)
-        self._conflicts: dict[Key, int] = {}
+        self._retries = Retries(store, opener, receipts)
 
     async def record(
         self, credential: Credential, submissions: Sequence[Submission]
@@ -80,13 +75,18 @@ class Recorder:
             known, heads = await self._lookup.look(
                 list(first), {s.stream.text for s in submissions}
             )
-            results: dict[Key, Recorded] = {}
+            again = {index: known[key] for key, index in first.items() if key in known}
             for key, index in first.items():
-                with _at(index, len(submissions)):
-                    if key in known:
-                        results[key] = await self._again(credential, submissions[index], known[key])
-                    elif key not in drafts:
+                if key not in known and key not in drafts:
+                    with _at(index, len(submissions)):
                         drafts[key] = draft(credential, submissions[index])
+            results: dict[Key, Recorded] = {}
+            if again:
+                found = await self._again(credential, submissions, again)
+                results = {
+                    (submissions[index].source, submissions[index].id): one
+                    for index, one in found.items()
+                }
             new = [key for key in first if key not in known]
             if new:
                 if any(submission.type == CORRECTION for submission in submissions):
@@ -108,19 +108,21 @@ class Recorder:
     def _check_corrections(self, submissions: Sequence[Submission]) -> None:
         """A correction names an event of its own stream: the id of another stream's event would
         link the two in the open. Raises Invalid."""
+        ids: dict[StreamRef, set[str]] = {
+            submission.stream: set() for submission in submissions if submission.type == CORRECTION
+        }
+        for stream, known in ids.items():
+            stored = self._store.stream(stream.text)
+            known.update(entries.decode(one.raw)["id"] for one in stored)
         for index, submission in enumerate(submissions):
-            if submission.type != CORRECTION:
-                continue
-            named = submission.data["corrected_event"]
-            stored = self._store.stream(submission.stream.text)
-            known = {entries.decode(one.raw)["id"] for one in stored}
-            known |= {s.id for s in submissions[:index] if s.stream == submission.stream}
-            if named not in known:
+            known = ids.get(submission.stream, set())
+            if submission.type == CORRECTION and submission.data["corrected_event"] not in known:
                 prefix = f"/{index}" if len(submissions) > 1 else ""
                 raise Invalid(
                     "A correction names an event of its own stream.",
                     [FieldError(f"{prefix}/data/corrected_event", "is no event of this stream")],
                 )
+            known.add(submission.id)
 
     async def record_for_service(self, event: Draft) -> Recorded:
         """Record what the service itself observed, such as a reading."""
@@ -166,42 +168,34 @@ class Recorder:
             ) from error
 
     async def _again(
-        self, credential: Credential, submission: Submission, position: int
-    ) -> Recorded:
-        """The old result of an event recorded before, if this is that event."""
-        check_record(credential, submission, event_type_of(submission))
-        if submission.type == ERASURE:
+        self, credential: Credential, submissions: Sequence[Submission], again: Mapping[int, int]
+    ) -> dict[int, Recorded]:
+        """The old results of the submissions at these indexes, which were recorded before at these
+        positions, if they are those events."""
+        for index in again:
+            with _at(index, len(submissions)):
+                check_record(credential, submissions[index], event_type_of(submissions[index]))
+        if any(submissions[index].type == ERASURE for index in again):
             await self._destroy_keys()
-        return await asyncio.to_thread(self._judge, submission, position)
+        results, size = await asyncio.to_thread(self._judge, submissions, again)
+        await self.cover(size)
+        return results
 
-    def _judge(self, submission: Submission, position: int) -> Recorded:
-        raw = self._store.entry(position)
-        if raw is None:
-            raise NotFound
-        entry = entries.decode(raw)
-        opened = self._opener.open(position, entry)
-        key = (submission.source, submission.id)
-        # Whether a retry is the same event tells of its sealed fields: not to be asked for ever.
-        guesses = self._conflicts.get(key, 0)
-        if guesses >= MAX_CONFLICTS or not _is_same(
-            submission, entry, opened.values, opened.erased
-        ):
-            if len(self._conflicts) > MAX_REMEMBERED:
-                self._conflicts.clear()
-            self._conflicts[key] = guesses + 1
-            raise DuplicateConflict(
-                "This source has recorded another event under this id. Give a new event a new id.",
-                [FieldError("/id", "was used by this source for another event")],
-            )
-        return Recorded(
-            position,
-            leaf_hash(raw),
-            submission.stream,
-            entry["stream"]["version"],
-            entry["recorded_at"],
-            self._receipts.newest(position),
-            created=False,
-        )
+    def _judge(
+        self, submissions: Sequence[Submission], again: Mapping[int, int]
+    ) -> tuple[dict[int, Recorded], int]:
+        """Old results, and the size of the largest tree that one of their receipts is against."""
+        known = self._retries.look(list(again.values()))
+        results: dict[int, Recorded] = {}
+        for index, position in again.items():
+            with _at(index, len(submissions)):
+                results[index] = self._retries.judge(submissions[index], known[position])
+        return results, max(one.receipt.size for one in known.values())
+
+    async def cover(self, size: int) -> None:
+        """Return once this machine's guard remembers a tree of that committed size: what is shown
+        of it must not be forgotten. Raises WriterLost."""
+        await self._writer.cover(size)
 
 
 def _first_of_each(submissions: Sequence[Submission]) -> dict[Key, int]:
@@ -312,41 +306,3 @@ def _results(drafts: Sequence[Draft], committed: Committed) -> list[Recorded]:
         )
         for item, done in zip(drafts, committed.events, strict=True)
     ]
-
-
-def _is_same(
-    submission: Submission,
-    entry: Mapping[str, Any],
-    values: Mapping[str, Any],
-    erased: frozenset[str],
-) -> bool:
-    """Whether a submission is the event that was recorded: every member that the client gave, and
-    every sealed field that no erasure has removed. What the service added takes no part."""
-    if submission.type != entry["type"] or submission.schema not in (None, entry["schema"]):
-        return False
-    event_type = event_type_of(submission)
-    organisation, actor = entry["organisation"], entry["actor"]
-    if event_type.recipient:
-        if ATTRIBUTION in erased:
-            organisation, actor = submission.organisation, submission.actor
-        else:
-            organisation, actor = values["true_organisation"], values["true_actor"]
-    envelope = (
-        (submission.stream.kind, entry["stream"]["kind"]),
-        (submission.stream.id, entry["stream"]["id"]),
-        (occurred_at(event_type, submission.time), entry["occurred_at"]),
-        (submission.organisation, organisation),
-        (submission.hub, entry["hub"]),
-        (submission.actor, actor),
-        (submission.regime, entry["regime"]),
-    )
-    if any(given != recorded for given, recorded in envelope):
-        return False
-    open_fields, sealed = event_type.validate(submission.data)
-    if any(entry["data"].get(name) != value for name, value in open_fields.items()):
-        return False
-    for name, value in sealed.items():
-        key_class = ATTRIBUTION if event_type.sealed[name] == ATTRIBUTION else SUBJECT
-        if key_class not in erased and values.get(name) != value:
-            return False
-    return True

@@ -13,12 +13,13 @@ from pathlib import Path
 import orjson
 
 from ledger.errors import NotFound
-from ledger.receipts import ReceiptMaker
+from ledger.receipts import nodes
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
 from ledger_verifier.formats.bundle import write_bundle
 from ledger_verifier.formats.checkpoint import Checkpoint
 from ledger_verifier.formats.entry import MAX_INTEGER
+from ledger_verifier.formats.merkle import prove_inclusion
 from ledger_verifier.formats.note import Note
 from ledger_verifier.formats.tiles import Tile, bundles_of, encode_entries, encode_hashes, tiles_of
 from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED
@@ -73,35 +74,37 @@ def write_log_bundle(store: Store, path: Path) -> int:
     return size
 
 
-def covering_checkpoint(store: Store, position: int) -> bytes:
-    """The newest published checkpoint if it covers a position, else the committed head's."""
+def covering_checkpoint(store: Store, position: int) -> tuple[int, bytes]:
+    """Size and text of the newest published checkpoint if it covers a position, else those of the
+    committed head's."""
     published = store.newest_publication()
     if published is not None and position < published[0]:
-        return published[1]
+        return published
     head = store.head()
     if head is None or position >= head.size:
         raise NotFound
-    return head.checkpoint
+    return head.size, head.checkpoint
 
 
 def case_bundle(
     store: Store,
     stored: Sequence[StoredEntry],
     disclosures: Mapping[int, Iterable[str]],
-) -> bytes:
-    """A case bundle of one stream's entries, with these disclosure texts by position."""
+) -> tuple[int, bytes]:
+    """A case bundle of one stream's entries, with these disclosure texts by position, and before
+    it the size of the tree that its checkpoint is of."""
     positions = [entry.position for entry in stored]
-    checkpoint = covering_checkpoint(store, positions[-1])
+    size, checkpoint = covering_checkpoint(store, positions[-1])
     opened = Checkpoint.parse(Note.parse(checkpoint).text)
     types = {entry.type for entry in stored}
     registrations = _registrations(store, types)
     included = sorted({e.position: e for e in [*registrations, *stored]}.items())
-    maker = ReceiptMaker(store)
+    node = nodes(store.cells)
     manifest = {
         "format": CASE_BUNDLE_FORMAT,
         "origin": opened.origin,
         "stream": stored[0].stream,
-        "tree_size": opened.size,
+        "tree_size": size,
         "positions": positions,
         "registrations": [entry.position for entry in registrations],
     }
@@ -110,7 +113,7 @@ def case_bundle(
         ("checkpoint", checkpoint),
     ]
     for position, entry in included:
-        proof = maker.proof(position, opened.size)
+        proof = prove_inclusion(position, size, node)
         lines = b"".join(base64.b64encode(digest) + b"\n" for digest in proof)
         members.append((f"entries/{position:012d}", entry.raw))
         members.append((f"proofs/{position:012d}", lines))
@@ -120,7 +123,7 @@ def case_bundle(
             members.append((f"disclosures/{position:012d}", lines))
     file = io.BytesIO()
     write_bundle(file, members)
-    return file.getvalue()
+    return size, file.getvalue()
 
 
 def _registrations(store: Store, types: set[str]) -> list[StoredEntry]:

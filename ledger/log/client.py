@@ -20,6 +20,7 @@ from ledger.log.messages import (
     Frames,
     Outcome,
     PreparedEvent,
+    Refused,
     event_to_json,
     frame,
     outcome_from_json,
@@ -33,6 +34,9 @@ _STOP_SECONDS: Final = 20.0
 
 class WriterClient:
     """A running writer process and the submissions waiting for it."""
+
+    #: Entries that this machine's guard is known to cover.
+    _covered = 0
 
     def __init__(
         self,
@@ -106,6 +110,22 @@ class WriterClient:
         finally:
             self._forget(number)
 
+    async def cover(self, size: int) -> None:
+        """Return once this machine's guard remembers a tree of at least that committed size, as it
+        must before a checkpoint of it is shown; raises Busy or WriterLost."""
+        if size <= self._covered:
+            return
+        try:
+            # An append of nothing: the writer answers one batch after another, and with every one
+            # takes the guard forward to the head.
+            await self.submit([])
+        except WriterLost as error:
+            raise WriterLost(
+                "The writer stopped before this machine could vouch for what the log holds. Send "
+                "the same request again."
+            ) from error
+        self._covered = max(self._covered, size)
+
     def _send(self, data: bytes) -> None:
         """Write what one turn of the event loop brings together, at its end, in one piece."""
         if not self._unsent:
@@ -134,6 +154,7 @@ class WriterClient:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "ready" in message:
+            self._covered = message["ready"]
             self._ready.set_result(message["ready"])
         elif "fatal" in message:
             self.last_words = message["detail"]
@@ -141,8 +162,11 @@ class WriterClient:
                 self._ready.set_exception(IntegrityAlarm(message["detail"]))
         else:
             future, _ = self._waiting.get(message["n"], (None, 0))
+            outcome = outcome_from_json(message)
+            if not isinstance(outcome, Refused) and outcome.events:
+                self._covered = max(self._covered, outcome.events[-1].position + 1)
             if future is not None and not future.done():
-                future.set_result(outcome_from_json(message))
+                future.set_result(outcome)
 
     def _fail_all(self) -> None:
         if not self._ready.done():

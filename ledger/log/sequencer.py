@@ -125,8 +125,12 @@ class Sequencer:
                 transaction.write(_append_of(draft, cells, head, self._store))
                 self._left = head
         # A crash here loses the answers, not the entries: retries find them by (source, id).
-        if draft.stored and self._guard is not None:
-            self._guard.write(checkpoint)
+        if self._guard is not None:
+            if draft.stored:
+                self._guard.write(checkpoint)
+            elif transaction.head is not None:
+                # What somebody else committed may be shown next.
+                self._guard.advance(transaction.head.size, transaction.head.checkpoint)
         # From here on the checkpoint may be shown.
         return [
             start if isinstance(start, Refused) else self._committed(draft, start, sub, checkpoint)

@@ -230,16 +230,21 @@ class Store(ABC):
     def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
         """The entries of a stream after that version, in order."""
 
-    def erased_through(self, stream: str) -> int:
-        """The version of a stream up to which its subject fields have been erased; 0: none."""
+    def erased_through(self, streams: Iterable[str]) -> dict[str, int]:
+        """For those streams of which anything was erased: the version up to which their subject
+        fields have been."""
+        through: dict[str, int] = {}
         with self.read() as rows:
-            rows.execute(
-                f"SELECT state FROM {EVENTS_TABLE} WHERE originator_id = ? AND topic = ?"
-                " ORDER BY originator_version DESC LIMIT 1",
-                (stream, ERASURE),
-            )
-            row = rows.fetchone()
-            return 0 if row is None else int(orjson.loads(bytes(row[0]))["data"]["through"])
+            for chunk in chunks(sorted(set(streams))):
+                marks = ",".join("?" * len(chunk))
+                rows.execute(
+                    f"SELECT originator_id, state FROM {EVENTS_TABLE}"
+                    f" WHERE originator_id IN ({marks}) AND topic = ? ORDER BY originator_version",
+                    [*chunk, ERASURE],
+                )
+                for stream, state in rows.fetchall():
+                    through[stream] = int(orjson.loads(bytes(state))["data"]["through"])
+        return through
 
     @abstractmethod
     def try_publisher(self) -> bool:
@@ -274,6 +279,22 @@ class Store(ABC):
         """The bytes of one entry, or None when there is none at that position."""
         found = self.entries(position, 1)
         return found[0].raw if found and found[0].position == position else None
+
+    def entries_at(self, positions: Iterable[int]) -> dict[int, bytes]:
+        """The bytes of the entries at those positions that have one."""
+        # An expression of the column would not be looked up in its index.
+        key = self.position_sql.removesuffix(" - 1")
+        found: dict[int, bytes] = {}
+        with self.read() as rows:
+            for chunk in chunks(sorted(set(positions))):
+                marks = ",".join("?" * len(chunk))
+                rows.execute(
+                    f"SELECT {self.position_sql}, state FROM {EVENTS_TABLE}"
+                    f" WHERE {key} IN ({marks})",
+                    [position + 1 for position in chunk],
+                )
+                found.update((row[0], bytes(row[1])) for row in rows.fetchall())
+        return found
 
     def cells(self, level: int, start: int, stop: int) -> list[bytes]:
         """Cells `start` to `stop` (exclusive) of one tile level."""

@@ -15,7 +15,7 @@ from ledger.errors import VaultUnavailable
 from ledger.vault.wrapper import KeyWrapper
 
 KEY_BYTES = 32
-#: Streams looked up in one statement.
+#: Streams or keys looked up in one statement.
 _GROUP = 500
 
 StreamKey = tuple[str, str]
@@ -90,12 +90,20 @@ class KeyStore:
                     found[(stream, key_class)] = (key_id, bytes(wrapped))
         return found
 
-    def key(self, key_id: str) -> bytes | None:
-        """A key by its id, or None when it has been destroyed (or never was)."""
+    def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
+        """Keys by their ids, without those that have been destroyed (or never were)."""
+        found: dict[str, bytes] = {}
+        wanted = sorted(set(key_ids))
         with self._database.transaction() as rows:
-            rows.execute("SELECT wrapped FROM stream_keys WHERE key_id = ?", (key_id,))
-            row = rows.fetchone()
-        return None if row is None else self._wrapper.unwrap(key_id, bytes(row[0]))
+            for start in range(0, len(wanted), _GROUP):
+                group = wanted[start : start + _GROUP]
+                rows.execute(
+                    "SELECT key_id, wrapped FROM stream_keys"
+                    f" WHERE key_id IN ({','.join('?' * len(group))})",
+                    group,
+                )
+                found.update((row[0], bytes(row[1])) for row in rows.fetchall())
+        return {key_id: self._wrapper.unwrap(key_id, raw) for key_id, raw in found.items()}
 
     def applied_through(self) -> int:
         """The tree size through which every recorded erasure has been carried out."""

@@ -159,12 +159,11 @@ def _with_key(directory: DataDirectory, row: SealedRow, act_on: Callable[[bytes,
         closing(open_database(directory.key_database)) as database,
     ):
         raw = store.entry(row.position)
-        key = KeyStore(database, LocalKeyWrapper(directory.wrapping_key())).key(row.key_id)
+        key = KeyStore(database, LocalKeyWrapper(directory.wrapping_key())).keys([row.key_id])
     assert raw is not None
-    assert key is not None
     entry = decode(raw)
     stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
     return act_on(
-        key,
+        key[row.key_id],
         associated_data(directory.origin, entry["source"], entry["id"], stream, row.key_class),
     )

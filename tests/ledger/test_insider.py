@@ -25,7 +25,7 @@ from ledger.errors import (
 )
 from ledger.intake import draft, needed_keys, prepare
 from ledger.log.messages import PreparedEvent
-from ledger.recording import MAX_CONFLICTS
+from ledger.retries import MAX_CONFLICTS
 from ledger.store import open_store
 from ledger_verifier.formats.entry import StreamRef
 from tests.ledger.acts import LEWISHAM, act, credential, identified
