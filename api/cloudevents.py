@@ -10,7 +10,7 @@ Modes: `application/cloudevents+json` is structured, `application/cloudevents-ba
 `application/json` is binary where a `ce-` header is present, and otherwise an object is one
 structured event and an array a batch, since many clients send no better.
 
-Mapping of attributes: DESIGN.md section 5, step 1; docs/http.md.
+Mapping of attributes: docs/http.md.
 """
 
 import re

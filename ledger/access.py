@@ -6,7 +6,7 @@ credential made with `all` is not confined to an organisation, hubs or sources, 
 an act or a kind of stream that its role lacks, with the two exceptions written at `check_record`
 and `may_read_entry`.
 
-Specification: DESIGN.md section 6 (roles), section 4 (kinds of stream); domain.md 11.2 to 11.4.
+The same as a table for readers: docs/http.md, "Tokens".
 """
 
 from collections.abc import Collection, Mapping

@@ -1,5 +1,5 @@
 """Access: who looked at a case, and for what. Logs in the sense of section 62, and so used for
-nothing but lawfulness, self-monitoring, security and criminal proceedings (domain.md 11.2)."""
+nothing but lawfulness, self-monitoring, security and criminal proceedings."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -24,7 +24,7 @@ CasePurpose = Literal[
     "breach",
     "inspection",
 ]
-"""For what sealed data of a case may be opened (domain.md 11.2)."""
+"""For what sealed data of a case may be opened."""
 
 
 class RecordConsulted(EventData):

@@ -29,7 +29,7 @@ OrganisationCategory = Literal[
 """Kinds of organisation; also what stands for a recipient in the open envelope."""
 
 Purpose = Literal["support", "safeguarding", "enforcement", "statutory"]
-"""Why data is held or shared, in the four kinds of domain.md 4.2."""
+"""Why data is held or shared, in four kinds."""
 
 LegalBasis = Literal[
     "law-enforcement-task",
@@ -82,4 +82,4 @@ Gateway = Literal[
     "other-statute",
     "none-stated",
 ]
-"""The power relied on to share (domain.md 1.4), those that do not carry it among them."""
+"""The power relied on to share, those that do not carry it among them."""

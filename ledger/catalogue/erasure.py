@@ -93,7 +93,7 @@ class ErasureExecuted(EventData):
     """
 
     class Added(ServiceFields):
-        """Filled in by the writer under the head lock (DESIGN.md section 7)."""
+        """Filled in by the writer under the head lock."""
 
         key_ids: Open[Annotated[list[Uuid], Several()]] = Field(
             description="Ids of the keys to destroy; empty when nothing was sealed."

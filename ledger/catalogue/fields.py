@@ -5,8 +5,6 @@ Guarantees: every accepted value is canonical-JSON-safe (strings in Unicode NFC,
 refused value holds the value. Open fields can only be written with the kinds that
 `ledger_verifier.meaning.schemas` knows: `kind_of` derives the kind from the annotation and refuses
 anything else, so free text cannot become open.
-
-Follows DESIGN.md section 4 (field classes) and domain.md section 11.1.
 """
 
 import re
@@ -31,7 +29,7 @@ T = TypeVar("T")
 
 
 class FieldClass(StrEnum):
-    """Who may ever read a field, and what its erasure follows (DESIGN.md section 4)."""
+    """Who may ever read a field, and what its erasure follows."""
 
     OPEN = "open"
     CODED = "coded"

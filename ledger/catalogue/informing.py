@@ -1,6 +1,6 @@
 """Informing: the person is told that and why they were identified, or it is withheld for now.
 
-Nothing withheld is ever in a case stream (domain.md 11.3): what the person may be given of their
+Nothing withheld is ever in a case stream: what the person may be given of their
 case then cannot tell them that something is kept from them.
 """
 
@@ -25,7 +25,7 @@ from ledger.catalogue.fields import (
 )
 from ledger.catalogue.model import Declaration, EventData, Example, ServiceFields, is_another
 
-#: Grounds of both regimes (domain.md 11.5, R-10); one of the wrong regime is a finding, no error.
+#: Grounds of both regimes; one of the wrong regime is recorded as it came, and is no error.
 WithholdingGround = Literal[
     "s44-4-a-inquiry",
     "s44-4-b-crime",

@@ -21,7 +21,7 @@ Fields that the service fills in are a nested class `Added`. Where they come fro
 - the writer, under the head lock: what an erasure destroys (`key_ids`, `through`).
 
 Application and writer hand `EventType.service_fields` the same mapping for every type; each type
-takes from it what it declares. Follows DESIGN.md sections 4 and 5, domain.md section 11.
+takes from it what it declares.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +48,7 @@ class Example:
     subject: str
     time: str
     data: Mapping[str, Any]
+    hub: str = "E09000023"
     source: str = "lewisham-cases"
     organisation: str = "lewisham-council"
     actor: str = EXAMPLE_ACTOR
@@ -64,7 +65,7 @@ class Example:
             "subject": self.subject,
             "time": self.time,
             "datacontenttype": "application/json",
-            "hub": "E09000023",
+            "hub": self.hub,
             "organisation": self.organisation,
             "actor": self.actor,
             "regime": self.regime,
@@ -77,10 +78,10 @@ class Declaration:
     """What a type is, apart from its fields.
 
     `duty` names the law or promise the event is evidence for. `mark` is "log" for what section 62
-    of the Data Protection Act 2018 logs, whose uses that section limits, else "record" (domain.md
-    11.2). `occurred` is the precision kept of the time of the act. `recipient` marks what a
-    recipient of data submits to a stream of another hub or organisation. `requires_role` limits
-    who may submit it; None leaves that to the scope of the credential.
+    of the Data Protection Act 2018 logs, whose uses that section limits, else "record". `occurred`
+    is the precision kept of the time of the act. `recipient` marks what a recipient of data submits
+    to a stream of another hub or organisation. `requires_role` limits who may submit it; None
+    leaves that to the scope of the credential.
     """
 
     type: str

@@ -53,8 +53,8 @@ Transfer = Literal[
     "other",
 ]
 Quality = Literal["verified", "partly-verified", "unverified", "disputed", "not-stated"]
-#: Urgency is a code of necessity: domain.md 11.1 leaves necessity codes open, and nothing else
-#: that would say it.
+#: Urgency is a code of necessity: codes of necessity are open, and nothing else that is open says
+#: it.
 Necessity = Literal[
     "necessary",
     "expedient",
@@ -70,7 +70,7 @@ _DIGEST = "c4" * 32
 
 
 def band_of(count: int) -> CountBand:
-    """The open band of an exact number of people (domain.md 11.1)."""
+    """The open band of an exact number of people."""
     return "1" if count <= 1 else "2-19" if count < 20 else "20-or-more"
 
 

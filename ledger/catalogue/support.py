@@ -26,7 +26,7 @@ Pathway = Literal[
     "exit-from-exploitation",
     "other",
 ]
-#: Who answers for a child need not be the child: competence is individual (domain.md 11.7).
+#: Who answers for a child need not be the child: competence is individual.
 AnsweredBy = Literal[
     "subject", "parent-or-guardian", "subject-and-parent", "representative", "not-stated"
 ]

@@ -2,7 +2,7 @@
 
 Guarantees: an append is one transaction under the lock of the head row. Entries, cells,
 publications and duplicates are only ever inserted; the head row and stream heads are updated;
-sealed rows alone are deleted (DESIGN: erasure). The `state` column of an entry is the entry's
+sealed rows alone are deleted, by an erasure. The `state` column of an entry is the entry's
 canonical bytes, and its position in the log is its notification id less one, dense from 0.
 """
 

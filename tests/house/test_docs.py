@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, files, name
+from tests.house.tree import ROOT, files, name, text_files
 
 PAGES = [path for path in files() if path.suffix == ".md"]
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAMS = {"hub-ledger", "ledger-verify"}
+#: Plans that are not in this repository: whoever reads a comment cannot look there.
+ELSEWHERE = re.compile(r"\b(?:DESIG[N]|domai[n]\.md|stac[k]\.md)")
 NEEDED = (
     "README.md",
     "LICENSE",
@@ -98,3 +100,12 @@ def test_commands_exist(page: Path) -> None:
 def test_files_named_exist(page: Path) -> None:
     named = re.findall(r"`((?:ledger|api|verifier|demo|tests|docs)/[\w./-]+)`", page.read_text())
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_nothing_refers_to_what_is_not_here() -> None:
+    cited = [
+        f"{name(path)}: {match[0]}"
+        for path, text in text_files()
+        for match in ELSEWHERE.finditer(text)
+    ]
+    assert cited == []

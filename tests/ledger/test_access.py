@@ -1,4 +1,4 @@
-"""Every rule of access, held against a table written out by hand from DESIGN.md section 6."""
+"""Every rule of access, held against a table written out by hand."""
 
 import itertools
 import uuid

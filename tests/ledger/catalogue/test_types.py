@@ -21,11 +21,11 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 TYPES: Final = CATALOGUE.types()
 EACH: Final = pytest.mark.parametrize("event_type", TYPES, ids=lambda one: one.type)
 
-#: Kinds of stream in which domain.md 11.1 alone says what may be open.
+#: Kinds of stream in which only what is allowed below may be open.
 ABOUT_PEOPLE: Final = frozenset({"case", "party", "access", "restricted", "content"})
 
-#: Every name that may be open there, under the row of domain.md 11.1 that allows it. To add a name
-#: is a decision about personal data: it needs its row, not just its line.
+#: Every name that may be open there, under the reason that allows it. To add a name is a
+#: decision about personal data: it needs its reason, not just its line.
 ALLOWED: Final = {
     "event id (v4/v7 only)": {"disclosure_id", "corrected_event"},
     "purpose, criteria_version, dpia/authority/agreement refs, gateway, legal_basis": {
@@ -82,7 +82,7 @@ ALLOWED: Final = {
     },
     "erasure trigger as scheduled / ordered": {"trigger"},
     "copies_found, banded": {"copies_found_band"},
-    "what the service adds to an erasure (DESIGN.md section 7)": {"key_ids", "through"},
+    "what the service adds to an erasure": {"key_ids", "through"},
     "content platform, basis, route, repeat_of": {"platform", "basis", "route", "repeat_of"},
 }
 LISTED: Final = frozenset().union(*ALLOWED.values())
@@ -198,6 +198,14 @@ def test_declarations_are_whole(event_type: EventType) -> None:
     )
 
 
+@EACH
+def test_an_example_is_of_the_hub_that_records_such_events(event_type: EventType) -> None:
+    """docs/glossary.md: Project Alpha has no borough."""
+    alpha = event_type.family == "content"
+    assert event_type.example["hub"] == ("central" if alpha else "E09000023")
+    assert (event_type.example["source"] == "alpha-referrals") is alpha
+
+
 @pytest.mark.parametrize(
     "name", ["erasure.executed", "recipient_erasure.requested", "recipient_erasure.confirmed"]
 )
@@ -215,7 +223,7 @@ def test_every_kind_of_entry_can_be_corrected() -> None:
 
 
 def test_an_approver_has_its_flag_and_no_type_but_an_agreement_lacks_it() -> None:
-    """domain.md 11.10. An agreement names its approver without one: its schema is registered."""
+    """An agreement names its approver without one: its schema is registered."""
     for one in TYPES:
         if "approver" in one.fields and one.type != "agreement.registered":
             assert one.sealed["approver"] == FieldClass.ATTRIBUTION
@@ -287,7 +295,7 @@ def test_examples_are_distinct_past_and_complete_events() -> None:
         assert event["type"] == one.type
         assert event["schemaversion"] == one.schema
         assert event["datacontenttype"] == "application/json"
-        assert event["hub"] == "E09000023"
+        assert entries.is_hub(event["hub"])
         assert entries.is_code(event["source"])
         assert entries.is_code(event["organisation"])
         assert event["regime"] in entries.REGIMES
@@ -323,7 +331,7 @@ def test_examples_can_follow_one_another() -> None:
 
 @EACH
 def test_the_largest_event_that_validates_is_within_the_limit(event_type: EventType) -> None:
-    """256 KiB for a whole event (DESIGN.md section 5), however its writer escapes strings."""
+    """256 KiB for a whole event, however its writer escapes strings."""
     worst = sum(
         64 + 12 * _longest(event_type, name)
         for name in event_type.fields

@@ -4,7 +4,7 @@ Guarantees, when the verdict is not FAILED: every entry given stands in the sign
 position; the stream's entries are its versions 1 to the last given, chained, with none left out
 between them; every type was registered in the same log before it was used; every opened field is
 one that the entry at that position commits to. That no later version was withheld is not shown.
-(docs/formats.md, "Bundles"; DESIGN sections 4 and 9.)
+(docs/formats.md, "Bundles".)
 """
 
 from collections.abc import Iterator, Mapping, Sequence

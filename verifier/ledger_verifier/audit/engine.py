@@ -4,7 +4,7 @@ Guarantees, when the verdict is not FAILED: the checkpoint is signed under the p
 give its root; every cell of every hash tile is the hash of what is under it; every entry passes
 `streams.EntryChecker`; and the tree at the size of each earlier checkpoint has that checkpoint's
 root, so that the log only ever grew. Entries are read once, in order; memory is proportional to
-the number of streams, not of entries. (RFC 6962; c2sp.org/tlog-tiles; DESIGN sections 4, 5, 9.)
+the number of streams, not of entries. (RFC 6962; c2sp.org/tlog-tiles.)
 
 With a state, what an earlier run of the same verifier under the same policy found good is not read
 again: the tree goes on from there. That the log goes on from there too is shown by the signed root.
@@ -41,7 +41,7 @@ class Options:
     work. `full` reads everything, whatever the state says. `every_log_key` fails a checkpoint that
     lacks a signature by one of the log's own keys in the policy (a published one has them all).
     `wait` is how many seconds a live log may take to publish a checkpoint as large as one it has
-    issued (DESIGN section 5, step 8), asked for every `poll` seconds; `clock` is monotonic.
+    issued, asked for every `poll` seconds; `clock` is monotonic.
     `policy_sha256` is the digest of the policy file as given, `subject` what a report calls the
     input. `observer` looks on.
     """

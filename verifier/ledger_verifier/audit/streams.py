@@ -9,7 +9,7 @@ that signed the checkpoint. Memory is proportional to the number of streams.
 `take` accepts a summary of entries (see `bulk`) where everything goes on as it should. `check` goes
 through entries one by one and says what is wrong; whatever `take` does not accept is for it.
 
-Follows DESIGN section 4 (docs/formats.md, "The entry").
+Follows docs/formats.md, "The entry".
 """
 
 import re

@@ -13,9 +13,9 @@ off, as if it had never been made. What kind of mistake it was is sealed, so the
 what is still owed: what was collected, shared or destroyed (`LASTING`) is not undone by saying
 so, and only marked. A correction that is itself corrected has no effect.
 
-Follows domain.md 3.2 (the life of a case), less the states that only a `restricted` stream shows:
-nothing withheld is ever in a case stream. `erased` means that destruction of the subject key was
-recorded; whether recipients have followed is in `disclosures`, and backups are told of later.
+The states are those of the life of a case, less what only a `restricted` stream shows: nothing
+withheld is ever in a case stream. `erased` means that destruction of the subject key was recorded;
+whether recipients have followed is in `disclosures`, and backups are told of later.
 """
 
 from collections.abc import Callable, Mapping

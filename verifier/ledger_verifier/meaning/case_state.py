@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-#: What a person is owed when they are told, in the order it is shown (domain.md 4.2).
+#: What a person is owed when they are told, in the order it is shown.
 CHECKLIST: Final = (
     "told_reasons",
     "told_legal_basis",

@@ -1,8 +1,7 @@
 """Puts a report together: the verdict, what remains provable, and the limits printed with it.
 
 Guarantees: every report says what is shown, what is not, and what was not assessed, in the same
-words for every run of a kind (DESIGN section 9). Nothing is listed as "none found" that was not
-looked for.
+words for every run of a kind. Nothing is listed as "none found" that was not looked for.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """What a run of the verifier says: verdict, failures with their place, counts, and its limits.
 
-Guarantees: FAILED outranks UNVERIFIABLE, which outranks UNWITNESSED, which outranks VERIFIED
-(DESIGN section 9). The number of failures kept is bounded, the number counted is not. Nothing here
-holds an entry's content or an opened value.
+Guarantees: FAILED outranks UNVERIFIABLE, which outranks UNWITNESSED, which outranks VERIFIED. The
+number of failures kept is bounded, the number counted is not. Nothing here holds an entry's content
+or an opened value.
 """
 
 from collections import Counter
