@@ -25,6 +25,7 @@ from api.door import Door
 from api.server import Runner, log_stray_error
 from ledger.application import Ledger
 from ledger.cli import cli, explained
+from ledger.errorlog import install
 
 #: Connections that wait to be accepted, when many clients come at once.
 _BACKLOG: Final = 1024
@@ -48,6 +49,7 @@ log = structlog.get_logger("hub_ledger.serve")
 def serve(data: Path, port: int, host: str, accept_clock: bool) -> None:
     """Serve the ledger over HTTP. Put a proxy with TLS before it."""
     configure_logs()
+    install()
     try:
         code = uvloop.run(_serve(data, host, port, accept_clock))
     except OSError as error:

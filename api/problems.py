@@ -8,7 +8,6 @@ passed through, never its message: messages hold values.
 """
 
 import re
-import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from api.strict_json import MAX_FIELDS, pointer_name
+from ledger.errorlog import frames_of, types_of
 from ledger.errors import FieldError, LedgerError
 
 URN: Final = "urn:hub-ledger:problem:"
@@ -182,28 +182,15 @@ def of_aiohttp(error: web.HTTPException) -> web.Response:
             return problem("invalid-request", "The request cannot be answered as it was made.")
 
 
-def frames_of(error: BaseException) -> list[str]:
-    """The lines an exception passed through, outermost first: places in the code, no values."""
-    return [
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
-
-
 def log_failure(request: web.Request, error: BaseException) -> None:
     """Log what went wrong inside: where and of what type. The route's template stands for the
     address, which may hold the id of a case; messages are left out, since they hold values."""
     resource = request.match_info.route.resource
-    types: list[str] = []
-    link: BaseException | None = error
-    while link is not None and len(types) < 8:
-        types.append(type(link).__qualname__)
-        link = link.__cause__ or link.__context__
     log.error(
         "request failed",
         method=request.method,
         route="unmatched" if resource is None else resource.canonical,
-        error=types,
+        error=types_of(error),
         slug=getattr(error, "slug", None),
         frames=frames_of(error),
     )

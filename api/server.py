@@ -15,7 +15,8 @@ import structlog
 from aiohttp import web
 
 from api.app import SECURITY_HEADERS
-from api.problems import frames_of, internal_error, of_aiohttp, problem
+from api.problems import internal_error, of_aiohttp, problem
+from ledger.errorlog import frames_of
 
 #: Seconds that requests under way have to finish once the server was told to stop.
 GRACE: Final = 10.0

@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from ledger import config
 from ledger.access import Role
-from ledger.database import open_database
+from ledger.database import DATABASE_ERRORS, open_database
 from ledger.errors import LedgerError
 from ledger.exports.bundles import write_log_bundle
 from ledger.initialise import initialise, join
@@ -45,6 +45,12 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror}{where}") from None
+        except DATABASE_ERRORS as error:
+            # Its message may say where the database is, and what is in it.
+            raise click.ClickException(
+                f"A database of the ledger cannot be used: {type(error).__name__}. Is its server "
+                "running, and its file whole?"
+            ) from None
 
     return wrapper
 

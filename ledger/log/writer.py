@@ -16,12 +16,12 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.config import DataDirectory, SigningKeys, load, locked
+from ledger.errorlog import install, log_error
 from ledger.errors import IntegrityAlarm, LedgerError
 from ledger.log.clock import Clock, instant
 from ledger.log.genesis import missing_registrations
@@ -216,8 +216,7 @@ def main(arguments: Sequence[str]) -> int:
         _tell(workers, error.slug, error.detail)
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, the process ends and says so
-        # Frames only: an exception's message may hold what a client sent.
-        sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+        log_error("the writer failed", error)
         _tell(workers, "writer-failed", f"The writer failed: {type(error).__name__}.")
         return 1
     return 0
@@ -233,4 +232,5 @@ def _tell(workers: Sequence[int], slug: str, detail: str) -> None:
 
 
 if __name__ == "__main__":
+    install()
     sys.exit(main(sys.argv[1:]))

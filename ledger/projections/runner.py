@@ -18,6 +18,7 @@ from typing import Final
 
 from ledger.config import load
 from ledger.database import open_database
+from ledger.errorlog import install, log_error
 from ledger.projections.cases import BATCH, CaseIndex, ProjectionRaceError
 from ledger.store import open_store
 
@@ -30,6 +31,15 @@ def main(arguments: Sequence[str]) -> int:
     """Project until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(10)
+    try:
+        _follow(arguments)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the process ends and says so
+        log_error("the projector failed", error)
+        return 1
+    return 0
+
+
+def _follow(arguments: Sequence[str]) -> None:
     directory = load(Path(arguments[0]))
     store = open_store(directory.database)
     index = CaseIndex(open_database(directory.projections_database))
@@ -39,8 +49,8 @@ def main(arguments: Sequence[str]) -> int:
         busy = False
         with contextlib.suppress(ProjectionRaceError):
             busy = index.step(store) == BATCH
-    return 0
 
 
 if __name__ == "__main__":
+    install()
     sys.exit(main(sys.argv[1:]))
