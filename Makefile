@@ -14,7 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace fuzz bench lint serve lock clean
+.PHONY: help setup demo test browser kill strace fuzz bench lint serve wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ lint: setup ## Style, formatting, types and import rules only
 serve: setup ## Serve on 127.0.0.1:8080 from ./demo-data (PORT= and DATA= change that)
 	@test -f $(DATA)/ledger.toml || $(BIN)/hub-ledger init --data $(DATA)
 	$(BIN)/hub-ledger serve --data $(DATA) --host 127.0.0.1 --port $(PORT)
+
+wheel: setup ## Build the verifier as one file for auditors, in dist/, and print its SHA-256
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist verifier
+	@sha256sum dist/ledger_verifier-*.whl
 
 # Resolve both locks again from pyproject.toml: names, versions and hashes only.
 # Versions stay as they are where they can: `make lock UPGRADE=--upgrade` takes newer ones.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.house.tree import ROOT
 
-TARGETS = {"help", "setup", "demo", "test", "browser", "lint", "serve", "lock", "clean"}
+TARGETS = {"help", "setup", "demo", "test", "browser", "lint", "serve", "wheel", "lock", "clean"}
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
