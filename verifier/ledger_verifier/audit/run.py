@@ -90,6 +90,8 @@ class Run:
         if self._duplicates is not None:
             self._report_duplicates(self._duplicates)
             self._duplicates.close()
+        if not finished:
+            self._source.unread.until(self._reached, self._trusted.size)
         self._count()
         self._ending = Ending(
             reached=self._reached,
@@ -100,6 +102,7 @@ class Run:
             confirmed=self._history.confirmed,
             unique=self._manner.unique,
             recipient_entries=self._checker.recipient_entries,
+            unread=self._source.unread,
         )
         return self._ending
 
@@ -136,10 +139,6 @@ class Run:
         try:
             for bundle in ahead:
                 if not self._take(bundle):
-                    self._findings.not_assessed.append(
-                        f"anything from position {bundle.tile.start} on: it is not there to be "
-                        "checked"
-                    )
                     return False
                 self._reached = bundle.tile.start + bundle.tile.width
                 if manner.progress is not None:

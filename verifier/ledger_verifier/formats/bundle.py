@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any, BinaryIO, Final
 
 from ledger_verifier.formats.entry import StreamRef, canonical, load_canonical
-from ledger_verifier.formats.errors import BundleError, EntryError
+from ledger_verifier.formats.errors import BundleError, DamagedMemberError, EntryError
 
 CASE_FORMAT: Final = "hub-ledger/case-bundle@v1"
 MANIFEST: Final = "manifest.json"
@@ -177,8 +177,9 @@ class BundleReader:
         return iter(self._members)
 
     def read(self, name: str, limit: int = MAX_MEMBER) -> bytes:
-        """Content of a member. Raises MissingMemberError if there is none of that name, and
-        BundleError if it is larger than `limit` bytes or its checksum does not match."""
+        """Content of a member. Raises MissingMemberError if there is none of that name, BundleError
+        if it is larger than `limit` bytes, and DamagedMemberError, which holds the content, if its
+        checksum or header does not match."""
         if name not in self._members:
             raise MissingMemberError(f"the bundle lacks {name}")
         offset, size, crc = self._members[name]
@@ -187,10 +188,12 @@ class BundleReader:
         header = _local(name.encode("ascii"), crc, size)
         content = self._at(offset, len(header) + size)
         if not content.startswith(header):
-            raise BundleError(f"{name}: its header differs from the directory of the archive")
+            reason = f"{name}: its header differs from the directory of the archive"
+            raise DamagedMemberError(reason, content[len(header) :])
         data = content[len(header) :]
         if zlib.crc32(data) != crc:
-            raise BundleError(f"{name}: its bytes do not match the checksum in the archive")
+            reason = f"{name}: its bytes do not match the checksum in the archive"
+            raise DamagedMemberError(reason, data)
         return data
 
     def _at(self, offset: int, length: int) -> bytes:

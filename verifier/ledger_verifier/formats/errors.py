@@ -44,3 +44,12 @@ class DisclosureError(FormatError):
 
 class BundleError(FormatError):
     """A bundle is not the deterministic archive that the format prescribes."""
+
+
+class DamagedMemberError(BundleError):
+    """The bytes of a member are not those that its checksum was made of. `content` holds them: what
+    else vouches for them may tell which are wrong."""
+
+    def __init__(self, reason: str, content: bytes) -> None:
+        super().__init__(reason)
+        self.content = content

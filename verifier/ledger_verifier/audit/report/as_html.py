@@ -175,7 +175,8 @@ def _places(failure: Failure) -> list[Markup]:
     """Position, stream, field and tile, as far as the failure names them."""
     parts = []
     if failure.position is not None:
-        parts.append(text(f"entry {failure.position}"))
+        several = failure.last not in (None, failure.position)
+        parts.append(text(f"{'entries' if several else 'entry'} {failure.where}"))
     for name, value in (
         ("stream ", failure.stream),
         ("field ", failure.field),

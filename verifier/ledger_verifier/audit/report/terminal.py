@@ -84,7 +84,8 @@ def _checkpoint(console: Console, report: Report) -> None:
 def _failure(failure: Failure) -> str:
     place = []
     if failure.position is not None:
-        place.append(f"position {failure.position}")
+        several = failure.last not in (None, failure.position)
+        place.append(f"{'positions' if several else 'position'} {failure.where}")
     if failure.stream is not None:
         place.append(f"stream {failure.stream}")
     if failure.field is not None:
