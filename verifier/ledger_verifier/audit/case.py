@@ -13,7 +13,7 @@ from typing import Any, Final
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
-from ledger_verifier.audit.state import State
+from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import EntryChecker
 from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
 from ledger_verifier.formats.bundle import (
@@ -31,7 +31,7 @@ from ledger_verifier.formats.bundle import (
 )
 from ledger_verifier.formats.disclosure import MAX_TEXT, Disclosure
 from ledger_verifier.formats.entry import MAX_ENTRY
-from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.merkle import leaf_hash, verify_inclusion
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.policy import Policy
@@ -68,7 +68,7 @@ def verify_case(
     try:
         manifest = CaseManifest.parse(bundle.read(MANIFEST, MAX_MANIFEST))
         trusted = accept(bundle.read(CHECKPOINT, MAX_NOTE), policy, "the checkpoint in the bundle")
-    except (MissingMemberError, UnknownBundleFormatError) as error:
+    except (MissingMemberError, UnknownBundleFormatError, OtherLogError) as error:
         findings.lack(str(error))
     except FormatError as error:
         findings.fail(Failure(str(error)))
@@ -79,7 +79,8 @@ def verify_case(
             findings.not_assessed.append(
                 f"the checkpoint has no {algorithm} by the log's own key in the policy"
             )
-        if state is not None and not findings.failed:
+        foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
+        if state is not None and not findings.failed and not foreign:
             state.add(trusted.origin, trusted.raw)
     findings.not_assessed.append(ID_UNIQUENESS)
     return build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)

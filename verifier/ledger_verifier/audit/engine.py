@@ -24,10 +24,10 @@ from ledger_verifier.audit.report.build import Ending, build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.resume import Binding, Resume
 from ledger_verifier.audit.run import MAX_ABSENT, Manner, Progress, Run
-from ledger_verifier.audit.state import State
+from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import Observer
 from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log
-from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.policy import Policy
 
 __all__ = ["MAX_ABSENT", "Options", "Progress", "verify_log"]
@@ -81,6 +81,7 @@ def verify_log(
     trusted, waited = _obtain(reader, policy, seen, remembered, findings, options)
     if trusted is None:
         return build_report(options.subject, findings, policy, None, options.policy_sha256)
+    foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
     manner = Manner(options.unique, options.jobs, options.observer, progress)
     task = _Task(reader, policy, trusted, tuple(seen), waited, manner, options)
     binding = task.binding()
@@ -89,7 +90,7 @@ def verify_log(
         run, ending = task.attempt(findings)
     else:
         run, ending, findings = task.go_on(resume, findings)
-    if state is not None and not findings.failed:
+    if state is not None and not findings.failed and not foreign:
         state.add(trusted.origin, trusted.raw)
         kept = run.resume()
         if kept is not None:
@@ -215,6 +216,8 @@ def _obtain(
 def _checkpoint(reader: LogReader, policy: Policy, findings: Findings) -> Trusted | None:
     try:
         return accept(reader.checkpoint(), policy, "the checkpoint served")
+    except OtherLogError as error:
+        findings.lack(str(error))
     except (AbsentError, FormatError) as error:
         findings.fail(Failure(f"checkpoint: {error}"))
     except ReaderError as error:

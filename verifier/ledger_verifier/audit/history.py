@@ -1,9 +1,9 @@
 """Holds a log against signed checkpoints of its past.
 
-Guarantees: no two signed checkpoints of one size with different roots go unnoticed; the tree at
-every earlier size is compared with the root signed then, while the tree is derived; a checkpoint
-larger than the one served is never ignored. `confirmed` is the largest earlier checkpoint up to
-which nothing differs.
+Guarantees: a log is never taken for the continuation of another; no two signed checkpoints of one
+size with different roots go unnoticed; the tree at every earlier size is compared with the root
+signed then, while the tree is derived; a checkpoint larger than the one served is never ignored.
+`confirmed` is the largest earlier checkpoint up to which nothing differs.
 """
 
 from collections.abc import Sequence
@@ -71,12 +71,11 @@ class History:
     def _refuse_other_origins(self, seen: Sequence[Trusted]) -> None:
         for known in seen:
             if known.origin != self._trusted.origin:
-                reason = (
-                    f"the log's origin is {self._trusted.origin}, but {known.label} is a "
-                    f"checkpoint of {known.origin}: this is another log"
+                self._findings.lack(
+                    f"{known.label} is of the log {known.origin}, and this is the log "
+                    f"{self._trusted.origin}: give the address or the file of the former. If this "
+                    "one was shown to you in its place, the former is withheld from you"
                 )
-                self._findings.fail(Failure(reason))
-                self._findings.dispute(known.raw, self._trusted.raw)
 
     def _sort(self, seen: Sequence[Trusted]) -> None:
         first_of: dict[int, Trusted] = {self._trusted.size: self._trusted}

@@ -13,7 +13,12 @@ from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.streams import field_of, genesis_problem, stream_of
 from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
 from ledger_verifier.formats.entry import decode
-from ledger_verifier.formats.errors import EntryError, FormatError, UnknownFormatError
+from ledger_verifier.formats.errors import (
+    EntryError,
+    FormatError,
+    OtherLogError,
+    UnknownFormatError,
+)
 from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.proof import LogProof
@@ -40,6 +45,8 @@ def verify_receipt(
     try:
         proof = LogProof.parse(receipt)
         trusted = accept(proof.checkpoint, policy, "the checkpoint in the receipt")
+    except OtherLogError as error:
+        findings.lack(str(error))
     except FormatError as error:
         findings.fail(Failure(f"receipt: {error}"))
     else:
