@@ -10,12 +10,13 @@ one that the entry at that position commits to. That no later version was withhe
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import EntryChecker
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
+from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log, signed_log_keys
 from ledger_verifier.formats.bundle import (
     CHECKPOINT,
     MANIFEST,
@@ -74,7 +75,8 @@ def verify_case(
         findings.fail(Failure(str(error)))
     else:
         _compare(trusted, earlier, remembered, findings)
-        _verify(bundle, manifest, trusted, findings)
+        seen = same_log((*earlier, *remembered), trusted.origin)
+        _verify(bundle, manifest, trusted, seen, findings)
         for algorithm in missing_log_keys(trusted, policy):
             findings.not_assessed.append(
                 f"the checkpoint has no {algorithm} by the log's own key in the policy"
@@ -107,7 +109,11 @@ def _compare(
 
 
 def _verify(
-    bundle: BundleReader, manifest: CaseManifest, trusted: Trusted, findings: Findings
+    bundle: BundleReader,
+    manifest: CaseManifest,
+    trusted: Trusted,
+    seen: Sequence[Trusted],
+    findings: Findings,
 ) -> None:
     if manifest.origin != trusted.origin:
         findings.fail(Failure("manifest.json: origin is not that of the checkpoint"))
@@ -123,6 +129,7 @@ def _verify(
     opened = _Disclosures(bundle, findings)
     checker = EntryChecker(findings, trusted.origin, keys, observer=opened, sparse="ledger")
     opened.registry = checker.registry
+    dates = Dates([trusted, *seen], findings)
     case = frozenset(manifest.positions)
     for position in listed:
         raw = _member(bundle, entry_name(position), MAX_ENTRY, position, findings)
@@ -131,6 +138,7 @@ def _verify(
             continue
         findings.counts["entries"] += 1
         _check_inclusion(bundle, position, raw, trusted, findings)
+        dates.check(position, [raw])
         opened.expected = manifest.stream if position in case else None
         checker.check(position, [raw])
     findings.counts["streams"] = 1

@@ -26,7 +26,9 @@ class History:
         self.compared = 0
         self.larger: list[Trusted] = []
         self._refuse_other_origins(seen)
-        self._sort(same_log(seen, trusted.origin))
+        #: Those of the log itself.
+        self.same_log = tuple(same_log(seen, trusted.origin))
+        self._sort(self.same_log)
 
     @property
     def uncompared(self) -> list[Trusted]:

@@ -8,11 +8,12 @@ verified to continue it.
 
 from typing import Final
 
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.streams import field_of, genesis_problem, stream_of
 from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
-from ledger_verifier.formats.entry import decode
+from ledger_verifier.formats.entry import decode, is_ahead
 from ledger_verifier.formats.errors import (
     EntryError,
     FormatError,
@@ -22,6 +23,7 @@ from ledger_verifier.formats.errors import (
 from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.proof import LogProof
+from ledger_verifier.meaning.schemas import AHEAD
 
 SUBJECT: Final = "receipt"
 NOT_ASSESSED: Final = (
@@ -72,6 +74,9 @@ def _verify(proof: LogProof, trusted: Trusted, entry: bytes, findings: Findings)
         reason = f"{error}{_newline_hint(entry)}"
         findings.fail(Failure(reason, proof.index, stream, field_of(str(error))))
     else:
+        if is_ahead(value["occurred_at"], value["recorded_at"]):
+            findings.fail(Failure(AHEAD, proof.index, stream, "occurred_at"))
+        Dates([trusted], findings).check(proof.index, [entry])
         if proof.index == 0:
             keys = [key.vkey for key in signed_log_keys(trusted)]
             problem = genesis_problem(value, trusted.origin, keys)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ledger_verifier.audit.ahead import Ahead, Bundle
 from ledger_verifier.audit.cells import CellTree
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.heads import Heads
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.locate import Located, locate
@@ -60,6 +61,7 @@ class Run:
         self._findings = findings
         self._manner = manner
         self._history = history
+        self._dates = Dates([trusted, *history.same_log], findings)
         self._before = 0 if earlier is None else earlier.size
         self._first = self._before // TILE_WIDTH
         self._entries = 0
@@ -121,6 +123,8 @@ class Run:
         )
 
     def _take_up(self, earlier: Resume) -> None:
+        recorded, position = earlier.recorded
+        self._dates.see(position, recorded)
         try:
             heads = Heads(earlier.heads)
             self._checker.resume(earlier.size, heads, earlier.recorded, earlier.definitions)
@@ -163,6 +167,8 @@ class Run:
             return False
         self._history.compare(start, leaves, self._tree)
         self._tree.add(leaves, bundle.served, root)
+        if entries is not None:
+            self._dates.check(start, entries)
         if entries is None:
             self._checker.gap()
         elif start < self._before:

@@ -1,7 +1,8 @@
 """Registered schemas: what an entry of each type must look like, as the log itself declares it.
 
 Guarantees: an entry that passes `Registry.check` is of a type registered earlier in the same log,
-is in a kind of stream that type may be in, has exactly the open fields of its registration with
+is in a kind of stream that type may be in, occurred before it was recorded (give or take 5 minutes,
+which clocks may differ by), has exactly the open fields of its registration with
 values of the declared kinds (never free text), and commits to exactly one digest for every sealed
 field. `ledger.opened` and `schema.registered` are defined here, by the format.
 
@@ -27,6 +28,7 @@ ATTRIBUTION: Final = "attribution"
 SEALED_CLASSES: Final = frozenset({CODED, PERSONAL, ATTRIBUTION})
 
 MAX_LIST: Final = 64
+AHEAD: Final = "occurred_at: more than 5 minutes after recorded_at"
 
 _KIND = re.compile(r"(uuid|date|instant|count|flag|sha256|code)(\[\])?(\?)?(?::([a-z0-9|-]+))?")
 _CODE_VALUE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -135,6 +137,8 @@ class Registry:
 
     def check(self, entry: Mapping[str, Any]) -> None:
         """Hold a decoded entry against its registration; raises EntryError naming the field."""
+        if entries.is_ahead(entry["occurred_at"], entry["recorded_at"]):
+            raise EntryError(AHEAD)
         if entry["type"] in RESERVED_TYPES:
             _check_reserved(entry)
             return
