@@ -36,6 +36,7 @@ from ledger_verifier.formats.tiles import (
     encode_hashes,
     tiles_of,
 )
+from ledger_verifier.meaning.schemas import TRUE_FIELDS
 
 ORIGIN = "ledger.test/hub"
 TOKEN = "hl_test"
@@ -169,8 +170,10 @@ class World:
         occurred: str = "instant",
     ) -> int:
         open_fields = {"purpose": "code:support|safeguarding", "times": "count"}
+        sealed = {"name": "personal", "grounds": "coded"}
         if recipient:
             open_fields = {"recipient_category": "code:council|school"}
+            sealed = dict.fromkeys(TRUE_FIELDS, "attribution")
         data = {
             "type": type_,
             "schema": schema,
@@ -178,7 +181,7 @@ class World:
             "occurred": occurred,
             "recipient": recipient,
             "open": open_fields,
-            "sealed": {"name": "personal", "grounds": "coded"},
+            "sealed": sealed,
             "json_schema_sha256": SHA,
         }
         return self.ledger("schema.registered", data)

@@ -16,7 +16,7 @@ from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import EntryChecker
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log, signed_log_keys
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, same_log, signed_log_keys
 from ledger_verifier.formats.bundle import (
     CHECKPOINT,
     MANIFEST,
@@ -77,10 +77,7 @@ def verify_case(
         _compare(trusted, earlier, remembered, findings)
         seen = same_log((*earlier, *remembered), trusted.origin)
         _verify(bundle, manifest, trusted, seen, findings)
-        for algorithm in missing_log_keys(trusted, policy):
-            findings.not_assessed.append(
-                f"the checkpoint has no {algorithm} by the log's own key in the policy"
-            )
+        check_log_keys(trusted, policy, findings)
         foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
         if state is not None and not findings.failed and not foreign:
             state.add(trusted.origin, trusted.raw)
@@ -142,6 +139,12 @@ def _verify(
         opened.expected = manifest.stream if position in case else None
         checker.check(position, [raw])
     findings.counts["streams"] = 1
+    unopened = findings.counts["unopened"]
+    if unopened:
+        findings.not_assessed.append(
+            f"what {unopened} sealed fields of {opened.closed} entries say: the bundle does not "
+            "open them, because they were erased, or left out, or are not for you to see"
+        )
 
 
 def _expected(listed: Sequence[int]) -> set[str]:
@@ -187,6 +190,8 @@ class _Disclosures:
         self._findings = findings
         self.registry = Registry()
         self.expected: str | None = None
+        #: Entries with a field that was not opened.
+        self.closed = 0
 
     def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
         """Check one decoded entry."""
@@ -198,9 +203,15 @@ class _Disclosures:
             reason = "not of the stream that the bundle is about"
             self._findings.fail(Failure(reason, position, stream, "stream"))
         name = disclosures_name(position)
+        before = self._findings.counts["disclosures"]
         if name in self._bundle:
             for reason in self._problems(position, entry):
                 self._findings.fail(Failure(reason, position, stream, "data._sd"))
+
+        opened = self._findings.counts["disclosures"] - before
+        unopened = len(entry["data"]["_sd"]) - opened
+        self._findings.counts["unopened"] += unopened
+        self.closed += unopened > 0
 
     def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
         """Nothing is left to check at the end."""

@@ -26,7 +26,7 @@ from ledger_verifier.audit.resume import Binding, Resume
 from ledger_verifier.audit.run import MAX_ABSENT, Manner, Progress, Run
 from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import Observer
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, same_log
 from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.policy import Policy
 
@@ -39,7 +39,8 @@ class Options:
 
     `unique` looks for ids and digests that occur twice. `jobs` is how many processes share the
     work. `full` reads everything, whatever the state says. `every_log_key` fails a checkpoint that
-    lacks a signature by one of the log's own keys in the policy (a published one has them all).
+    lacks a signature by one of the log's own keys in the policy: a published one has them all, and
+    what a live log serves or a witness has signed is taken for one in any case.
     `wait` is how many seconds a live log may take to publish a checkpoint as large as one it has
     issued (DESIGN section 5, step 8), asked for every `poll` seconds; `clock` is monotonic.
     `policy_sha256` is the digest of the policy file as given, `subject` what a report calls the
@@ -117,12 +118,8 @@ class _Task:
         history.judge_larger(self.waited, self.options.wait)
         run = Run(self.reader, self.trusted, findings, history, self.manner, earlier)
         ending = run.verify()
-        for algorithm in missing_log_keys(self.trusted, self.policy):
-            reason = f"the checkpoint has no {algorithm} by the log's own key in the policy"
-            if self.options.every_log_key:
-                findings.fail(Failure(reason))
-            else:
-                findings.not_assessed.append(reason)
+        published = self.options.every_log_key or self.reader.live
+        check_log_keys(self.trusted, self.policy, findings, published=published)
         return run, ending
 
     def go_on(self, earlier: Resume, findings: Findings) -> tuple[Run, Ending, Findings]:
@@ -130,6 +127,9 @@ class _Task:
         untouched = deepcopy(findings)
         run, ending = self.attempt(findings, earlier)
         if not findings.failed:
+            known = same_log(self.seen, self.trusted.origin)
+            for before in (k for k in known if k.size < earlier.size):
+                findings.compare(before.size, before.label, agrees=True, then=True)
             findings.not_assessed.append(
                 f"the first {earlier.size} entries one by one: this verifier found them good "
                 "earlier, as the state file says, and they are those that the checkpoint signs "

@@ -45,6 +45,7 @@ class History:
             root = tree.root(split(leaves[: HASH_SIZE * (size - start)]))
             for known in self._by_size.pop(size):
                 self.compared += 1
+                self._findings.compare(known.size, known.label, agrees=known.root == root)
                 if known.root != root:
                     self._refuted = True
                     self._contradicted(known, root)
@@ -89,8 +90,10 @@ class History:
                 self.larger.append(known)
             elif known.size < self._trusted.size:
                 self._by_size.setdefault(known.size, []).append(known)
-            elif known.root == self._trusted.root:
-                self.compared += 1
+            else:
+                agrees = known.root == self._trusted.root
+                self.compared += agrees
+                self._findings.compare(known.size, known.label, agrees=agrees)
 
     def _two_roots(self, one: Trusted, other: Trusted) -> None:
         reason = (

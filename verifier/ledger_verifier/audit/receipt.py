@@ -12,7 +12,7 @@ from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.streams import field_of, genesis_problem, stream_of
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, signed_log_keys
 from ledger_verifier.formats.entry import decode, is_ahead
 from ledger_verifier.formats.errors import (
     EntryError,
@@ -53,11 +53,7 @@ def verify_receipt(
         findings.fail(Failure(f"receipt: {error}"))
     else:
         _verify(proof, trusted, entry, findings)
-        for algorithm in missing_log_keys(trusted, policy):
-            findings.not_assessed.append(
-                f"the checkpoint has no {algorithm} by the log's own key in the policy, as is "
-                "usual for one issued with a receipt"
-            )
+        check_log_keys(trusted, policy, findings)
     return build_report(SUBJECT, findings, policy, trusted, policy_sha256)
 
 

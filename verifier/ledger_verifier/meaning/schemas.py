@@ -21,10 +21,14 @@ from ledger_verifier.formats.errors import EntryError
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
 RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
+#: Registered types that the service may record by itself, under its own source: it saw them happen.
+SERVICE_TYPES: Final = frozenset({"record.consulted"})
 
 CODED: Final = "coded"
 PERSONAL: Final = "personal"
 ATTRIBUTION: Final = "attribution"
+#: What a recipient's type seals, as attribution: who truly submitted the entry.
+TRUE_FIELDS: Final = ("true_actor", "true_organisation", "true_source", "true_submitted_by")
 SEALED_CLASSES: Final = frozenset({CODED, PERSONAL, ATTRIBUTION})
 
 MAX_LIST: Final = 64
@@ -173,7 +177,8 @@ def _check_submitter(entry: Mapping[str, Any], registration: Registration) -> No
         if not by_nobody or entry["source"] != category or entry["organisation"] != category:
             raise EntryError("source: a recipient's entry holds its category and names nobody")
     elif entry["source"] == entries.SERVICE_CODE:
-        return
+        if entry["type"] not in SERVICE_TYPES:
+            raise EntryError("source: the ledger itself records no entry of this type")
     elif entry["actor"] is None or entry["submitted_by"] is None or entry["regime"] is None:
         raise EntryError("actor: a hub's entry names its actor, submitter and regime")
 
@@ -213,6 +218,8 @@ def parse_registration(data: Mapping[str, Any]) -> Registration:
         raise EntryError("data.open: a kind is not a string")
     if open_fields.keys() & sealed.keys():
         raise EntryError("data.sealed: a field is both open and sealed")
+    if data["recipient"]:
+        _check_recipient(open_fields, sealed)
     checks = {name: kind_check(kind) for name, kind in open_fields.items()}
     return Registration(
         data["type"],
@@ -224,6 +231,15 @@ def parse_registration(data: Mapping[str, Any]) -> Registration:
         sealed,
         checks,
     )
+
+
+def _check_recipient(open_fields: Mapping[str, str], sealed: Mapping[str, str]) -> None:
+    """A type that recipients submit says of which category they are, and seals who they truly are:
+    otherwise nobody would be answerable for its entries."""
+    if not open_fields.get("recipient_category", "").startswith("code:"):
+        raise EntryError("data.open: a recipient's type has recipient_category, a code")
+    if any(sealed.get(name) != ATTRIBUTION for name in TRUE_FIELDS):
+        raise EntryError(f"data.sealed: a recipient's type seals {', '.join(TRUE_FIELDS)}")
 
 
 def _are_kinds(streams: list[Any]) -> bool:

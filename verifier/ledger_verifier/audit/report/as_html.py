@@ -76,6 +76,8 @@ def _sections(report: Report) -> Iterable[Section | None]:
     if report.verdict in (Verdict.FAILED, Verdict.UNVERIFIABLE):
         provable = element("p", _sentence(report.provable))
         yield "provable", "What remains provable", provable
+    compared = [compared.words for compared in report.compared]
+    yield _listed("compared", "Compared with what was seen earlier", compared)
     if report.conduct:
         yield "conduct", "Conduct", _conduct(report)
     yield _listed("shown", "What this shows", report.shown)

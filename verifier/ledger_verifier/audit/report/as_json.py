@@ -20,6 +20,7 @@ def as_object(report: Report) -> dict[str, Any]:
         "lacking": list(report.lacking),
         "conduct": list(report.conduct),
         "not_assessed": list(report.not_assessed),
+        "compared": [asdict(compared) for compared in report.compared],
         "unread": [list(ends) for ends in report.unread],
         "tree_size": report.tree_size,
         "root": report.root,

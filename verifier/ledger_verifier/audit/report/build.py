@@ -11,7 +11,14 @@ from hashlib import sha256
 from typing import Final
 
 from ledger_verifier.audit.identity import VERSION, source_sha256
-from ledger_verifier.audit.report.model import CheckpointFacts, Failure, Findings, Report, Verdict
+from ledger_verifier.audit.report.model import (
+    MAX_FAILURES,
+    CheckpointFacts,
+    Failure,
+    Findings,
+    Report,
+    Verdict,
+)
 from ledger_verifier.audit.source import Unread
 from ledger_verifier.audit.trust import Trusted, facts
 from ledger_verifier.formats.policy import Policy
@@ -99,6 +106,7 @@ def build_report(
         verifier_version=VERSION,
         verifier_sha256=source_sha256(),
         confirmed=None if ending is None or ending.confirmed is None else ending.confirmed.size,
+        compared=tuple(sorted(findings.compared, key=lambda c: -c.size)[:MAX_FAILURES]),
         unread=() if ending is None else ending.unread.ranges,
     )
 

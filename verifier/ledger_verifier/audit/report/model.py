@@ -66,6 +66,25 @@ class SignatureFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """An earlier checkpoint that the log was held against: its size, where it came from, whether
+    the log begins with what it signs, and whether an earlier run found that (`then`)."""
+
+    size: int
+    label: str
+    agrees: bool
+    then: bool = False
+
+    @property
+    def words(self) -> str:
+        """All of it in words."""
+        first = f"the first {self.size} entries"
+        result = f"{first} are the ones it signs" if self.agrees else f"{first} are others"
+        when = " (found by an earlier run, as the state file says)" if self.then else ""
+        return f"{self.label}: {result}{when}"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointFacts:
     """What the checkpoint in question is and who signed it."""
 
@@ -89,7 +108,8 @@ class Report:
     `evidence` holds signed checkpoints that contradict one another, verbatim. `confirmed` is how
     many entries, from the first, are those of an earlier checkpoint; None when none was matched.
     `unread` holds the first and the last position of each range that could not be read; when there
-    are more ranges than can be listed, the last one covers them and what is between."""
+    are more ranges than can be listed, the last one covers them and what is between. `compared`
+    lists the largest earlier checkpoints that the log was held against."""
 
     subject: str
     verdict: Verdict
@@ -109,6 +129,7 @@ class Report:
     verifier_sha256: str
     confirmed: int | None = None
     unread: tuple[tuple[int, int], ...] = ()
+    compared: tuple[Compared, ...] = ()
 
     @property
     def tree_size(self) -> int | None:
@@ -129,6 +150,7 @@ class Findings:
     lacking: list[str] = field(default_factory=list)
     not_assessed: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
+    compared: list[Compared] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     _kept: Counter[str] = field(default_factory=Counter)
     _dropped: int = 0
@@ -152,6 +174,10 @@ class Findings:
             text = raw.decode("utf-8", errors="replace")
             if text not in self.evidence and len(self.evidence) < MAX_FAILURES:
                 self.evidence.append(text)
+
+    def compare(self, size: int, label: str, *, agrees: bool, then: bool = False) -> None:
+        """Record that the log was held against an earlier checkpoint."""
+        self.compared.append(Compared(size, label, agrees, then))
 
     @property
     def failed(self) -> bool:
