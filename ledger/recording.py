@@ -24,7 +24,7 @@ from ledger.errors import (
 )
 from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, prepare
 from ledger.log.client import WriterClient
-from ledger.log.messages import HUB, KEY, RECHECK, VERSION, Committed, PreparedEvent, Refused
+from ledger.log.messages import AHEAD, HUB, KEY, RECHECK, VERSION, Committed, PreparedEvent, Refused
 from ledger.lookup import Lookup
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
@@ -96,7 +96,7 @@ class Recorder:
                 _foresee(credential, items, indexes, heads)
                 outcome = await self._append(items)
                 if isinstance(outcome, Refused):
-                    if outcome.why in (VERSION, HUB):
+                    if outcome.why in (VERSION, HUB, AHEAD):
                         stream = items[outcome.index].submission.stream
                         raise _refusal(credential, outcome, indexes, stream)
                     last = outcome.why
@@ -135,7 +135,8 @@ class Recorder:
         raise _given_up(last)
 
     async def _append(self, drafts: Sequence[Draft]) -> list[Recorded] | Refused:
-        """Seal and append; on a refusal other than VERSION and HUB it must be prepared again."""
+        """Seal and append. On a refusal it must be prepared again, unless it was for VERSION, HUB
+        or AHEAD."""
         needed = [stream_key for item in drafts for stream_key in needed_keys(item)]
         keys = await self._keys.keys_for(needed)
         events = [
@@ -143,7 +144,7 @@ class Recorder:
         ]
         outcome = await self._writer.submit(events)
         if isinstance(outcome, Refused):
-            if outcome.why not in (VERSION, HUB):
+            if outcome.why not in (VERSION, HUB, AHEAD):
                 await asyncio.to_thread(self._opener.apply_erasures)
                 self._keys.forget(item.stream for item in drafts)
             return outcome
@@ -286,6 +287,11 @@ def _refusal(
             "The stream is not at the version you expect. Read it again before you go on.",
             [FieldError(f"{prefix}/expectedversion", "is not the stream's version")],
             {"current_version": refused.version} if shown else {},
+        )
+    if refused.why == AHEAD:
+        return Invalid(
+            "The event is dated later than the ledger's own clock allows.",
+            [FieldError(f"{prefix}/time", "is more than 5 minutes ahead of this service's clock")],
         )
     return OutOfScope(
         "The stream belongs to another hub.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.errors import IntegrityAlarm
-from ledger.log.messages import HUB, KEY, RECHECK, VERSION, PreparedEvent, Refused
+from ledger.log.messages import AHEAD, HUB, KEY, RECHECK, VERSION, PreparedEvent, Refused
 from ledger.store.records import (
     ATTRIBUTION,
     ERASURE,
@@ -71,6 +71,8 @@ class Draft:
             # Whose stream it is comes first: its version is not for others to learn.
             if not event.any_hub and self._hub(event, head) != event.entry["hub"]:
                 return Refused(HUB, index)
+            if entries.is_ahead(event.entry["occurred_at"], self.recorded_at):
+                return Refused(AHEAD, index)
             if event.expected_version not in (None, head.version):
                 return Refused(VERSION, index, head.version)
             if not _keys_are_current(head, event, gone):

@@ -18,6 +18,8 @@ MAX_FRAME: Final = 64 * 1024 * 1024
 RECHECK: Final = "recheck"
 VERSION: Final = "version"
 HUB: Final = "hub"
+#: It occurred later than the writer's clock allows.
+AHEAD: Final = "ahead"
 #: The stream's key in use is not the one that the submission was sealed under.
 KEY: Final = "key"
 

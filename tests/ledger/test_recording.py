@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
@@ -23,6 +24,7 @@ from ledger.errors import (
     VersionConflict,
     WriterLost,
 )
+from ledger.log.clock import instant
 from ledger.log.messages import MAX_FRAME
 from ledger.submission import Submission
 from ledger_verifier.formats.disclosure import Disclosure
@@ -73,6 +75,26 @@ async def test_every_example_is_recorded_and_retried(ledger: Ledger) -> None:
         (again,) = await ledger.record(ANY, [submission])
         assert (first.created, again.created) == (True, False)
         assert replace(again, receipt="", created=True) == replace(first, receipt="")
+
+
+async def test_what_has_not_happened_yet_is_refused_by_the_writer_too(ledger: Ledger) -> None:
+    """The clock that dates an entry decides; a verifier would fail it for good."""
+    soon, late = (instant(time.time() + seconds) for seconds in (200, 400))
+    before = await size(ledger)
+    first, second = identified(), identified()
+    for submissions, pointer in (
+        ([replace(example("record.consulted"), id=str(uuid4()), time=late)], "/time"),
+        ([first, replace(example("record.consulted"), id=str(uuid4()), time=late)], "/1/time"),
+        ([replace(second, time=instant(time.time() + 2 * 24 * 3600))], "/time"),
+    ):
+        with pytest.raises(Invalid) as caught:
+            await ledger.record(ANY, submissions)
+        assert [field.pointer for field in caught.value.fields] == [pointer]
+    assert await size(ledger) == before
+    (recorded,) = await ledger.record(
+        ANY, [replace(example("record.consulted"), id=str(uuid4()), time=soon)]
+    )
+    assert recorded.created
 
 
 async def test_nothing_sealed_is_in_the_entry_and_everything_opens(ledger: Ledger) -> None:

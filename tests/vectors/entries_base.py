@@ -86,18 +86,23 @@ ACKNOWLEDGED: Json = {
     "occurred": "date",
     "recipient": True,
     "open": {"recipient_category": "code:police|school"},
-    "sealed": {"true_actor": "attribution", "true_source": "attribution"},
+    "sealed": {
+        "true_actor": "attribution",
+        "true_organisation": "attribution",
+        "true_source": "attribution",
+        "true_submitted_by": "attribution",
+    },
     "json_schema_sha256": digest("schema example.acknowledged").hex(),
 }
 CONSULTED: Json = {
-    "type": "example.consulted",
+    "type": "record.consulted",
     "schema": 1,
     "streams": ["access"],
     "occurred": "instant",
     "recipient": False,
     "open": {},
     "sealed": {},
-    "json_schema_sha256": digest("schema example.consulted").hex(),
+    "json_schema_sha256": digest("schema record.consulted").hex(),
 }
 REGISTRATIONS = (NOTED, MEASURED, ACKNOWLEDGED, CONSULTED)
 OPENED: Json = {
@@ -122,7 +127,12 @@ LEDGER, CASE, ACCESS = uuid_of("ledger stream"), uuid_of("case"), uuid_of("acces
 SEALED: dict[int, Json] = {
     5: {"reason": 'Referred by a café: "naïve".\nLine two.'},
     6: {"age_band": "16-17", "panel": ["example-council", "example-police"], "reason": None},
-    8: {"true_actor": uuid_of("recipient"), "true_source": "example-school"},
+    8: {
+        "true_actor": uuid_of("recipient"),
+        "true_organisation": "example-school",
+        "true_source": "example-school",
+        "true_submitted_by": uuid_of("recipient's credential"),
+    },
 }
 DISCLOSURES = {
     position: [disclosure(f"position-{position}", name, value) for name, value in values.items()]
@@ -188,7 +198,7 @@ def make_log() -> list[str]:
     on = "2026-11-02"
     chain.add("case", CASE, "example.noted", noted, occurred_at=on, **by_hub)
     chain.add("case", CASE, "example.measured", FIELDS, schema=2, **by_hub)
-    chain.add("access", ACCESS, "example.consulted", {}, hub="E09000023")
+    chain.add("access", ACCESS, "record.consulted", {}, hub="E09000023")
     category = {"recipient_category": "school"}
     recipient: Json = {"regime": "uk_gdpr", **by_recipient}
     chain.add("case", CASE, "example.acknowledged", category, occurred_at=on, **recipient)

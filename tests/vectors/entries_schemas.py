@@ -121,6 +121,17 @@ def registrations() -> Json:
         bad(name, says, put(good, f"data.{field}", value))
         for name, (says, field, value) in _REGISTRATION.items()
     ]
+    recipient = TEXTS[3]
+    for name, says, path, value in (
+        ("recipient-of-no-category", "data.open", "data.open", {}),
+        ("recipient-of-any-category", "data.open", "data.open.recipient_category", "uuid"),
+        ("recipient-of-categories", "data.open", "data.open.recipient_category", "code[]:school"),
+        ("recipient-with-source-as-personal", "data.sealed", "data.sealed.true_source", "personal"),
+    ):
+        changed.append(bad(name, says, put(put(recipient, "data.schema", 2), path, value)))
+    for name in ("true_actor", "true_organisation", "true_source", "true_submitted_by"):
+        text = drop(put(recipient, "data.schema", 2), f"data.sealed.{name}")
+        changed.append(bad(f"recipient-without-{name.replace('_', '-')}", "data.sealed", text))
     missing = [
         bad(f"{name}-missing", "other members", drop(good, f"data.{name}")) for name in MEASURED
     ]
@@ -159,6 +170,12 @@ _CHANGES: dict[str, tuple[str, str, Any, str]] = {
     "hub-without-actor": (NOTED_TEXT, "actor", None, "actor"),
     "hub-without-submitter": (NOTED_TEXT, "submitted_by", None, "actor"),
     "hub-without-regime": (NOTED_TEXT, "regime", None, "actor"),
+    "service-of-another-type": (
+        NOTED_TEXT,
+        "source",
+        "hub-ledger",
+        "source: the ledger itself",
+    ),
     "recipient-with-actor": (ACKNOWLEDGED_TEXT, "actor", CASE, "source"),
     "recipient-with-submitter": (ACKNOWLEDGED_TEXT, "submitted_by", CASE, "source"),
     "recipient-with-true-source": (ACKNOWLEDGED_TEXT, "source", "example-school", "source"),

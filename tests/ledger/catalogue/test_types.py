@@ -255,7 +255,10 @@ def test_the_example_becomes_an_entry_that_matches_the_registration(event_type: 
             "type": event_type.type,
             "schema": event_type.schema,
             "stream": {"kind": event_type.stream_kinds[0]},
-            "occurred_at": "2026-01-05" if event_type.occurred == "date" else "2026-01-05T00:00",
+            "occurred_at": "2026-01-05"
+            if event_type.occurred == "date"
+            else "2026-01-05T00:00:00.000Z",
+            "recorded_at": "2026-01-05T00:00:00.000Z",
             "source": who,
             "organisation": who,
             "actor": actor,

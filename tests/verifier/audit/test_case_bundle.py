@@ -300,7 +300,10 @@ def test_a_checkpoint_of_another_tree() -> None:
 def test_witnesses() -> None:
     report = check(members(WORLD.case(STREAM, witnessed=False)))
     assert report.verdict is Verdict.UNWITNESSED
-    assert check(members(WORLD.case(STREAM, mldsa=False))).verdict is Verdict.VERIFIED
+    issued = check(members(WORLD.case(STREAM, witnessed=False, mldsa=False)))
+    assert issued.verdict is Verdict.UNWITNESSED
+    assert any("ML-DSA-44" in line for line in issued.not_assessed)
+    assert check(members(WORLD.case(STREAM, mldsa=False))).verdict is Verdict.FAILED
 
 
 def test_a_newer_entry_format() -> None:

@@ -201,12 +201,6 @@ def test_a_policy_that_trusts_no_log(
     assert called(capsysbinary, "bundle", good, "--policy", str(path))[0] == 2
 
 
-def test_what_is_no_bundle(capsysbinary: pytest.CaptureFixture[bytes], trust: str) -> None:
-    value = as_object(capsysbinary, "bundle", trust, "--policy", trust)
-    assert value["verdict"] == "FAILED"
-    assert "not a bundle" in value["failures"][0]["reason"]
-
-
 def test_since_takes_checkpoints_receipts_and_bundles(
     capsysbinary: pytest.CaptureFixture[bytes], trust: str, good: str, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from ledger_verifier.formats.proof import LogProof
 
 from ..formats.hostile import mutants
 from .test_tampering import altered
-from .world import World, policy, sign
+from .world import START, World, policy, sign
 
 WORLD = World(seed=4).fill(40, streams=4)
 AT = 17
@@ -97,7 +97,9 @@ def test_an_entry_of_a_newer_format() -> None:
 
 
 def test_an_entry_zero_that_is_not_the_genesis() -> None:
-    proof = LogProof(0, (), sign(1, leaf_hash(ENTRY)))
+    late = START // 1000 + 100
+    raw = sign(1, leaf_hash(ENTRY), log_at=late, witnessed_at=late)
+    proof = LogProof(0, (), raw)
     report = check(proof.encode().encode())
     assert report.verdict is Verdict.FAILED
     assert (report.failures[0].position, report.failures[0].field) == (0, "type")

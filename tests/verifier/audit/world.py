@@ -36,6 +36,7 @@ from ledger_verifier.formats.tiles import (
     encode_hashes,
     tiles_of,
 )
+from ledger_verifier.meaning.schemas import TRUE_FIELDS
 
 ORIGIN = "ledger.test/hub"
 TOKEN = "hl_test"
@@ -67,15 +68,23 @@ def policy(quorum: str | None = "both") -> Policy:
 
 
 def sign(
-    size: int, root: bytes, *, mldsa: bool = True, witnessed: bool = True, origin: str = ORIGIN
+    size: int,
+    root: bytes,
+    *,
+    mldsa: bool = True,
+    witnessed: bool = True,
+    origin: str = ORIGIN,
+    log_at: int | None = None,
+    witnessed_at: int | None = None,
 ) -> bytes:
-    """A checkpoint signed with the log's real keys, and cosigned."""
+    """A checkpoint signed with the log's real keys, and cosigned, at these times (in seconds)."""
     checkpoint = Checkpoint(origin, size, root)
+    own, theirs = (START // 1000 + size if t is None else t for t in (log_at, witnessed_at))
     lines = [_SIGNER.sign(checkpoint.text)]
     if mldsa:
-        lines.append(_MLDSA.cosign(checkpoint, START // 1000 + size))
+        lines.append(_MLDSA.cosign(checkpoint, own))
     if witnessed:
-        lines.extend(w.cosign(checkpoint, START // 1000 + size) for w in _WITNESSES)
+        lines.extend(w.cosign(checkpoint, theirs) for w in _WITNESSES)
     return Note(checkpoint.text, tuple(lines)).encode()
 
 
@@ -152,19 +161,27 @@ class World:
         self.register("reply.received", ["case"], recipient=True)
 
     def register(
-        self, type_: str, streams: Sequence[str], *, recipient: bool = False, schema: int = 1
+        self,
+        type_: str,
+        streams: Sequence[str],
+        *,
+        recipient: bool = False,
+        schema: int = 1,
+        occurred: str = "instant",
     ) -> int:
         open_fields = {"purpose": "code:support|safeguarding", "times": "count"}
+        sealed = {"name": "personal", "grounds": "coded"}
         if recipient:
             open_fields = {"recipient_category": "code:council|school"}
+            sealed = dict.fromkeys(TRUE_FIELDS, "attribution")
         data = {
             "type": type_,
             "schema": schema,
             "streams": list(streams),
-            "occurred": "instant",
+            "occurred": occurred,
             "recipient": recipient,
             "open": open_fields,
-            "sealed": {"name": "personal", "grounds": "coded"},
+            "sealed": sealed,
             "json_schema_sha256": SHA,
         }
         return self.ledger("schema.registered", data)

@@ -10,12 +10,13 @@ one that the entry at that position commits to. That no later version was withhe
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
-from ledger_verifier.audit.state import State
+from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import EntryChecker
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, same_log, signed_log_keys
 from ledger_verifier.formats.bundle import (
     CHECKPOINT,
     MANIFEST,
@@ -31,7 +32,7 @@ from ledger_verifier.formats.bundle import (
 )
 from ledger_verifier.formats.disclosure import MAX_TEXT, Disclosure
 from ledger_verifier.formats.entry import MAX_ENTRY
-from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.merkle import leaf_hash, verify_inclusion
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.policy import Policy
@@ -68,18 +69,17 @@ def verify_case(
     try:
         manifest = CaseManifest.parse(bundle.read(MANIFEST, MAX_MANIFEST))
         trusted = accept(bundle.read(CHECKPOINT, MAX_NOTE), policy, "the checkpoint in the bundle")
-    except (MissingMemberError, UnknownBundleFormatError) as error:
+    except (MissingMemberError, UnknownBundleFormatError, OtherLogError) as error:
         findings.lack(str(error))
     except FormatError as error:
         findings.fail(Failure(str(error)))
     else:
         _compare(trusted, earlier, remembered, findings)
-        _verify(bundle, manifest, trusted, findings)
-        for algorithm in missing_log_keys(trusted, policy):
-            findings.not_assessed.append(
-                f"the checkpoint has no {algorithm} by the log's own key in the policy"
-            )
-        if state is not None and not findings.failed:
+        seen = same_log((*earlier, *remembered), trusted.origin)
+        _verify(bundle, manifest, trusted, seen, findings)
+        check_log_keys(trusted, policy, findings)
+        foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
+        if state is not None and not findings.failed and not foreign:
             state.add(trusted.origin, trusted.raw)
     findings.not_assessed.append(ID_UNIQUENESS)
     return build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
@@ -106,7 +106,11 @@ def _compare(
 
 
 def _verify(
-    bundle: BundleReader, manifest: CaseManifest, trusted: Trusted, findings: Findings
+    bundle: BundleReader,
+    manifest: CaseManifest,
+    trusted: Trusted,
+    seen: Sequence[Trusted],
+    findings: Findings,
 ) -> None:
     if manifest.origin != trusted.origin:
         findings.fail(Failure("manifest.json: origin is not that of the checkpoint"))
@@ -122,6 +126,7 @@ def _verify(
     opened = _Disclosures(bundle, findings)
     checker = EntryChecker(findings, trusted.origin, keys, observer=opened, sparse="ledger")
     opened.registry = checker.registry
+    dates = Dates([trusted, *seen], findings)
     case = frozenset(manifest.positions)
     for position in listed:
         raw = _member(bundle, entry_name(position), MAX_ENTRY, position, findings)
@@ -130,9 +135,16 @@ def _verify(
             continue
         findings.counts["entries"] += 1
         _check_inclusion(bundle, position, raw, trusted, findings)
+        dates.check(position, [raw])
         opened.expected = manifest.stream if position in case else None
         checker.check(position, [raw])
     findings.counts["streams"] = 1
+    unopened = findings.counts["unopened"]
+    if unopened:
+        findings.not_assessed.append(
+            f"what {unopened} sealed fields of {opened.closed} entries say: the bundle does not "
+            "open them, because they were erased, or left out, or are not for you to see"
+        )
 
 
 def _expected(listed: Sequence[int]) -> set[str]:
@@ -178,6 +190,8 @@ class _Disclosures:
         self._findings = findings
         self.registry = Registry()
         self.expected: str | None = None
+        #: Entries with a field that was not opened.
+        self.closed = 0
 
     def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
         """Check one decoded entry."""
@@ -189,9 +203,15 @@ class _Disclosures:
             reason = "not of the stream that the bundle is about"
             self._findings.fail(Failure(reason, position, stream, "stream"))
         name = disclosures_name(position)
+        before = self._findings.counts["disclosures"]
         if name in self._bundle:
             for reason in self._problems(position, entry):
                 self._findings.fail(Failure(reason, position, stream, "data._sd"))
+
+        opened = self._findings.counts["disclosures"] - before
+        unopened = len(entry["data"]["_sd"]) - opened
+        self._findings.counts["unopened"] += unopened
+        self.closed += unopened > 0
 
     def end(self, heads: Mapping[str, tuple[int, bytes, int]]) -> None:
         """Nothing is left to check at the end."""

@@ -24,10 +24,10 @@ from ledger_verifier.audit.report.build import Ending, build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.resume import Binding, Resume
 from ledger_verifier.audit.run import MAX_ABSENT, Manner, Progress, Run
-from ledger_verifier.audit.state import State
+from ledger_verifier.audit.state import State, refuse_foreign
 from ledger_verifier.audit.streams import Observer
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, same_log
-from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, same_log
+from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.policy import Policy
 
 __all__ = ["MAX_ABSENT", "Options", "Progress", "verify_log"]
@@ -39,7 +39,8 @@ class Options:
 
     `unique` looks for ids and digests that occur twice. `jobs` is how many processes share the
     work. `full` reads everything, whatever the state says. `every_log_key` fails a checkpoint that
-    lacks a signature by one of the log's own keys in the policy (a published one has them all).
+    lacks a signature by one of the log's own keys in the policy: a published one has them all, and
+    what a live log serves or a witness has signed is taken for one in any case.
     `wait` is how many seconds a live log may take to publish a checkpoint as large as one it has
     issued, asked for every `poll` seconds; `clock` is monotonic.
     `policy_sha256` is the digest of the policy file as given, `subject` what a report calls the
@@ -81,6 +82,7 @@ def verify_log(
     trusted, waited = _obtain(reader, policy, seen, remembered, findings, options)
     if trusted is None:
         return build_report(options.subject, findings, policy, None, options.policy_sha256)
+    foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
     manner = Manner(options.unique, options.jobs, options.observer, progress)
     task = _Task(reader, policy, trusted, tuple(seen), waited, manner, options)
     binding = task.binding()
@@ -89,7 +91,7 @@ def verify_log(
         run, ending = task.attempt(findings)
     else:
         run, ending, findings = task.go_on(resume, findings)
-    if state is not None and not findings.failed:
+    if state is not None and not findings.failed and not foreign:
         state.add(trusted.origin, trusted.raw)
         kept = run.resume()
         if kept is not None:
@@ -116,12 +118,8 @@ class _Task:
         history.judge_larger(self.waited, self.options.wait)
         run = Run(self.reader, self.trusted, findings, history, self.manner, earlier)
         ending = run.verify()
-        for algorithm in missing_log_keys(self.trusted, self.policy):
-            reason = f"the checkpoint has no {algorithm} by the log's own key in the policy"
-            if self.options.every_log_key:
-                findings.fail(Failure(reason))
-            else:
-                findings.not_assessed.append(reason)
+        published = self.options.every_log_key or self.reader.live
+        check_log_keys(self.trusted, self.policy, findings, published=published)
         return run, ending
 
     def go_on(self, earlier: Resume, findings: Findings) -> tuple[Run, Ending, Findings]:
@@ -129,6 +127,9 @@ class _Task:
         untouched = deepcopy(findings)
         run, ending = self.attempt(findings, earlier)
         if not findings.failed:
+            known = same_log(self.seen, self.trusted.origin)
+            for before in (k for k in known if k.size < earlier.size):
+                findings.compare(before.size, before.label, agrees=True, then=True)
             findings.not_assessed.append(
                 f"the first {earlier.size} entries one by one: this verifier found them good "
                 "earlier, as the state file says, and they are those that the checkpoint signs "
@@ -215,6 +216,8 @@ def _obtain(
 def _checkpoint(reader: LogReader, policy: Policy, findings: Findings) -> Trusted | None:
     try:
         return accept(reader.checkpoint(), policy, "the checkpoint served")
+    except OtherLogError as error:
+        findings.lack(str(error))
     except (AbsentError, FormatError) as error:
         findings.fail(Failure(f"checkpoint: {error}"))
     except ReaderError as error:

@@ -1,9 +1,9 @@
 """Holds a log against signed checkpoints of its past.
 
-Guarantees: no two signed checkpoints of one size with different roots go unnoticed; the tree at
-every earlier size is compared with the root signed then, while the tree is derived; a checkpoint
-larger than the one served is never ignored. `confirmed` is the largest earlier checkpoint up to
-which nothing differs.
+Guarantees: a log is never taken for the continuation of another; no two signed checkpoints of one
+size with different roots go unnoticed; the tree at every earlier size is compared with the root
+signed then, while the tree is derived; a checkpoint larger than the one served is never ignored.
+`confirmed` is the largest earlier checkpoint up to which nothing differs.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ class History:
         self.compared = 0
         self.larger: list[Trusted] = []
         self._refuse_other_origins(seen)
-        self._sort(same_log(seen, trusted.origin))
+        #: Those of the log itself.
+        self.same_log = tuple(same_log(seen, trusted.origin))
+        self._sort(self.same_log)
 
     @property
     def uncompared(self) -> list[Trusted]:
@@ -43,6 +45,7 @@ class History:
             root = tree.root(split(leaves[: HASH_SIZE * (size - start)]))
             for known in self._by_size.pop(size):
                 self.compared += 1
+                self._findings.compare(known.size, known.label, agrees=known.root == root)
                 if known.root != root:
                     self._refuted = True
                     self._contradicted(known, root)
@@ -71,12 +74,11 @@ class History:
     def _refuse_other_origins(self, seen: Sequence[Trusted]) -> None:
         for known in seen:
             if known.origin != self._trusted.origin:
-                reason = (
-                    f"the log's origin is {self._trusted.origin}, but {known.label} is a "
-                    f"checkpoint of {known.origin}: this is another log"
+                self._findings.lack(
+                    f"{known.label} is of the log {known.origin}, and this is the log "
+                    f"{self._trusted.origin}: give the address or the file of the former. If this "
+                    "one was shown to you in its place, the former is withheld from you"
                 )
-                self._findings.fail(Failure(reason))
-                self._findings.dispute(known.raw, self._trusted.raw)
 
     def _sort(self, seen: Sequence[Trusted]) -> None:
         first_of: dict[int, Trusted] = {self._trusted.size: self._trusted}
@@ -88,8 +90,10 @@ class History:
                 self.larger.append(known)
             elif known.size < self._trusted.size:
                 self._by_size.setdefault(known.size, []).append(known)
-            elif known.root == self._trusted.root:
-                self.compared += 1
+            else:
+                agrees = known.root == self._trusted.root
+                self.compared += agrees
+                self._findings.compare(known.size, known.label, agrees=agrees)
 
     def _two_roots(self, one: Trusted, other: Trusted) -> None:
         reason = (

@@ -8,15 +8,22 @@ verified to continue it.
 
 from typing import Final
 
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.streams import field_of, genesis_problem, stream_of
-from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
-from ledger_verifier.formats.entry import decode
-from ledger_verifier.formats.errors import EntryError, FormatError, UnknownFormatError
+from ledger_verifier.audit.trust import Trusted, accept, check_log_keys, signed_log_keys
+from ledger_verifier.formats.entry import decode, is_ahead
+from ledger_verifier.formats.errors import (
+    EntryError,
+    FormatError,
+    OtherLogError,
+    UnknownFormatError,
+)
 from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.proof import LogProof
+from ledger_verifier.meaning.schemas import AHEAD
 
 SUBJECT: Final = "receipt"
 NOT_ASSESSED: Final = (
@@ -40,15 +47,13 @@ def verify_receipt(
     try:
         proof = LogProof.parse(receipt)
         trusted = accept(proof.checkpoint, policy, "the checkpoint in the receipt")
+    except OtherLogError as error:
+        findings.lack(str(error))
     except FormatError as error:
         findings.fail(Failure(f"receipt: {error}"))
     else:
         _verify(proof, trusted, entry, findings)
-        for algorithm in missing_log_keys(trusted, policy):
-            findings.not_assessed.append(
-                f"the checkpoint has no {algorithm} by the log's own key in the policy, as is "
-                "usual for one issued with a receipt"
-            )
+        check_log_keys(trusted, policy, findings)
     return build_report(SUBJECT, findings, policy, trusted, policy_sha256)
 
 
@@ -65,6 +70,9 @@ def _verify(proof: LogProof, trusted: Trusted, entry: bytes, findings: Findings)
         reason = f"{error}{_newline_hint(entry)}"
         findings.fail(Failure(reason, proof.index, stream, field_of(str(error))))
     else:
+        if is_ahead(value["occurred_at"], value["recorded_at"]):
+            findings.fail(Failure(AHEAD, proof.index, stream, "occurred_at"))
+        Dates([trusted], findings).check(proof.index, [entry])
         if proof.index == 0:
             keys = [key.vkey for key in signed_log_keys(trusted)]
             problem = genesis_problem(value, trusted.origin, keys)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ledger_verifier.audit.ahead import Ahead, Bundle
 from ledger_verifier.audit.cells import CellTree
+from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.heads import Heads
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.locate import Located, locate
@@ -60,6 +61,7 @@ class Run:
         self._findings = findings
         self._manner = manner
         self._history = history
+        self._dates = Dates([trusted, *history.same_log], findings)
         self._before = 0 if earlier is None else earlier.size
         self._first = self._before // TILE_WIDTH
         self._entries = 0
@@ -90,6 +92,8 @@ class Run:
         if self._duplicates is not None:
             self._report_duplicates(self._duplicates)
             self._duplicates.close()
+        if not finished:
+            self._source.unread.until(self._reached, self._trusted.size)
         self._count()
         self._ending = Ending(
             reached=self._reached,
@@ -100,6 +104,7 @@ class Run:
             confirmed=self._history.confirmed,
             unique=self._manner.unique,
             recipient_entries=self._checker.recipient_entries,
+            unread=self._source.unread,
         )
         return self._ending
 
@@ -118,6 +123,8 @@ class Run:
         )
 
     def _take_up(self, earlier: Resume) -> None:
+        recorded, position = earlier.recorded
+        self._dates.see(position, recorded)
         try:
             heads = Heads(earlier.heads)
             self._checker.resume(earlier.size, heads, earlier.recorded, earlier.definitions)
@@ -136,10 +143,6 @@ class Run:
         try:
             for bundle in ahead:
                 if not self._take(bundle):
-                    self._findings.not_assessed.append(
-                        f"anything from position {bundle.tile.start} on: it is not there to be "
-                        "checked"
-                    )
                     return False
                 self._reached = bundle.tile.start + bundle.tile.width
                 if manner.progress is not None:
@@ -164,6 +167,8 @@ class Run:
             return False
         self._history.compare(start, leaves, self._tree)
         self._tree.add(leaves, bundle.served, root)
+        if entries is not None:
+            self._dates.check(start, entries)
         if entries is None:
             self._checker.gap()
         elif start < self._before:

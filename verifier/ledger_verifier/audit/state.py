@@ -22,7 +22,9 @@ from typing import Any, Final
 
 import orjson
 
+from ledger_verifier.audit.report.model import Findings
 from ledger_verifier.audit.resume import Binding, Resume, ResumeError, pack, unpack
+from ledger_verifier.formats.errors import MAX_SHOWN
 
 FORMAT: Final = "hub-ledger/verifier-state@v2"
 FORMAT_1: Final = "hub-ledger/verifier-state@v1"
@@ -88,6 +90,11 @@ class State:
                 log.pop("resume", None)
         return cls(value, rest)
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The logs of which checkpoints are remembered."""
+        return tuple(origin for origin, log in self._value["logs"].items() if log["checkpoints"])
+
     def checkpoints(self) -> list[bytes]:
         """Every checkpoint remembered, of every origin."""
         return [
@@ -133,6 +140,21 @@ class State:
             if temporary is not None:
                 with suppress(OSError):
                     Path(temporary).unlink()
+
+
+def refuse_foreign(state: State, origin: str, findings: Findings) -> bool:
+    """Whether a state file remembers other logs and nothing of this one, which is then reported: a
+    log shown in the place of the one remembered must not pass for a log that is new."""
+    known = state.origins
+    if not known or origin in known:
+        return False
+    named = " and ".join(name[:MAX_SHOWN] for name in known[:3])
+    findings.lack(
+        f"the state file remembers the log {named} and nothing of {origin[:MAX_SHOWN]}, which is "
+        "what was shown: check the address or the file; if you meant this log, give it a state "
+        "file of its own"
+    )
+    return True
 
 
 def _loads(raw: bytes) -> Any:

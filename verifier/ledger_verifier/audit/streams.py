@@ -92,6 +92,8 @@ class EntryChecker:
         self._recipients: set[tuple[str, int]] = set()
         self._others: dict[str, Head] = {}
         self._next = 0
+        # The stream of entry 0; None where that was not given.
+        self._ledger: str | None = None
         # Entries may be missing before this position: heads from before it may not be the last.
         self._known_from = 0
         self.recorded = ("", 0)
@@ -264,7 +266,14 @@ class EntryChecker:
             problem = "type: a second ledger.opened in one log"
         if problem is not None:
             self._fail(position, entry, problem)
+        stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
+        if position == 0:
+            self._ledger = stream
         if kind == SCHEMA_REGISTERED:
+            if self._ledger not in (None, stream):
+                reason = "stream: types are registered in the stream of entry 0, and nowhere else"
+                self._fail(position, entry, reason)
+                return False
             try:
                 registration = self.registry.learn(entry)
             except EntryError as error:

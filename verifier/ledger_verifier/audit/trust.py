@@ -8,7 +8,12 @@ is told apart, since a log can be whole without it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger_verifier.audit.report.model import CheckpointFacts, SignatureFact
+from ledger_verifier.audit.report.model import (
+    CheckpointFacts,
+    Failure,
+    Findings,
+    SignatureFact,
+)
 from ledger_verifier.formats.checkpoint import OpenedCheckpoint
 from ledger_verifier.formats.note import (
     SIG_COSIGNATURE_ED25519,
@@ -70,6 +75,20 @@ def missing_log_keys(trusted: Trusted, policy: Policy) -> tuple[str, ...]:
     """Algorithms of the log's keys in the policy that did not sign this checkpoint."""
     keys = policy.log_keys(trusted.origin)
     return tuple(_ALGORITHMS[k.sig_type] for k in keys if k not in trusted.opened.signers)
+
+
+def check_log_keys(
+    trusted: Trusted, policy: Policy, findings: Findings, *, published: bool = False
+) -> None:
+    """Fail a published checkpoint that lacks a signature by one of the log's own keys in the
+    policy; say so of another. What a witness has signed was published, whoever hands it out."""
+    witnessed = not set(policy.witness_keys()).isdisjoint(trusted.opened.signers)
+    for algorithm in missing_log_keys(trusted, policy):
+        lacks = f"the checkpoint has no {algorithm} by the log's own key in the policy"
+        if published or witnessed:
+            findings.fail(Failure(f"{lacks}, as every published checkpoint has"))
+        else:
+            findings.not_assessed.append(f"{lacks}, as is usual for one issued with a receipt")
 
 
 def facts(trusted: Trusted, policy: Policy) -> CheckpointFacts:

@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any, BinaryIO, Final
 
 from ledger_verifier.formats.entry import StreamRef, canonical, load_canonical
-from ledger_verifier.formats.errors import BundleError, EntryError
+from ledger_verifier.formats.errors import BundleError, DamagedMemberError, EntryError
 
 CASE_FORMAT: Final = "hub-ledger/case-bundle@v1"
 MANIFEST: Final = "manifest.json"
@@ -36,6 +36,8 @@ MAX_MEMBERS: Final = 1 << 20
 MAX_NAME: Final = 128
 MAX_POSITION: Final = 10**12 - 1
 MAX_PROOF: Final = 64
+#: Bytes of the directory read at a time.
+_PIECE: Final = 1 << 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
 _ORIGIN = re.compile(r"[^\s+]{1,255}")
@@ -49,6 +51,10 @@ _END = struct.Struct("<4s4H2LH")
 _DATE_1980 = 0x0021
 _LIMIT16 = 0xFFFF
 _LIMIT32 = 0xFFFFFFFF
+
+#: Most bytes of the directory for each member, and in all.
+MAX_RECORD: Final = _CENTRAL.size + MAX_NAME + _ZIP64_EXTRA.size
+MAX_DIRECTORY: Final = MAX_MEMBERS * MAX_RECORD
 
 
 class UnknownBundleFormatError(BundleError):
@@ -66,24 +72,10 @@ def _local(name: bytes, crc: int, size: int) -> bytes:
 def _central(name: bytes, crc: int, size: int, offset: int) -> bytes:
     large = offset >= _LIMIT32
     extra = _ZIP64_EXTRA.pack(1, 8, offset) if large else b""
+    needed, where = (45, _LIMIT32) if large else (20, offset)
+    lengths = (size, size, len(name), len(extra))
     header = _CENTRAL.pack(
-        b"PK\1\2",
-        20,
-        45 if large else 20,
-        0,
-        0,
-        0,
-        _DATE_1980,
-        crc,
-        size,
-        size,
-        len(name),
-        len(extra),
-        0,
-        0,
-        0,
-        0,
-        _LIMIT32 if large else offset,
+        b"PK\1\2", 20, needed, 0, 0, 0, _DATE_1980, crc, *lengths, 0, 0, 0, 0, where
     )
     return header + name + extra
 
@@ -177,8 +169,9 @@ class BundleReader:
         return iter(self._members)
 
     def read(self, name: str, limit: int = MAX_MEMBER) -> bytes:
-        """Content of a member. Raises MissingMemberError if there is none of that name, and
-        BundleError if it is larger than `limit` bytes or its checksum does not match."""
+        """Content of a member. Raises MissingMemberError if there is none of that name, BundleError
+        if it is larger than `limit` bytes, and DamagedMemberError, which holds the content, if its
+        checksum or header does not match."""
         if name not in self._members:
             raise MissingMemberError(f"the bundle lacks {name}")
         offset, size, crc = self._members[name]
@@ -187,10 +180,12 @@ class BundleReader:
         header = _local(name.encode("ascii"), crc, size)
         content = self._at(offset, len(header) + size)
         if not content.startswith(header):
-            raise BundleError(f"{name}: its header differs from the directory of the archive")
+            reason = f"{name}: its header differs from the directory of the archive"
+            raise DamagedMemberError(reason, content[len(header) :])
         data = content[len(header) :]
         if zlib.crc32(data) != crc:
-            raise BundleError(f"{name}: its bytes do not match the checksum in the archive")
+            reason = f"{name}: its bytes do not match the checksum in the archive"
+            raise DamagedMemberError(reason, data)
         return data
 
     def _at(self, offset: int, length: int) -> bytes:
@@ -205,10 +200,16 @@ class BundleReader:
         count, size, offset, tail = self._read_end(total)
         if count > MAX_MEMBERS or offset + size + tail != total:
             raise BundleError("the archive has bytes that belong to no member, or too many members")
-        directory = self._at(offset, size)
+        if size > count * MAX_RECORD:
+            raise BundleError("the directory of the archive is larger than its members need")
+        # A file may be larger than it takes room on a disk: what it promises is read bit by bit.
+        at, directory = offset, b""
         cursor = expected_offset = 0
         last = b""
         for _ in range(count):
+            if len(directory) - cursor < MAX_RECORD and at < offset + size:
+                piece = self._at(at, min(_PIECE, offset + size - at))
+                at, directory, cursor = at + len(piece), directory[cursor:] + piece, 0
             header = directory[cursor : cursor + _CENTRAL.size]
             if len(header) != _CENTRAL.size:
                 raise BundleError("the directory of the archive is cut short")
@@ -226,7 +227,7 @@ class BundleReader:
             expected_offset += _LOCAL.size + len(name) + member_size
             cursor += len(exact)
             last = name
-        if cursor != size or expected_offset != offset:
+        if at != offset + size or cursor != len(directory) or expected_offset != offset:
             raise BundleError("the archive has bytes that belong to no member")
 
     def _read_end(self, total: int) -> tuple[int, int, int, int]:

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
-from ledger_verifier.formats.errors import CheckpointError, NoteError
+from ledger_verifier.formats.errors import CheckpointError, NoteError, UnsignedError
 from ledger_verifier.formats.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger_verifier.formats.note import (
     SIG_COSIGNATURE_ED25519,
@@ -165,8 +165,8 @@ def open_checkpoint(raw: bytes, keys: Iterable[VerifierKey]) -> OpenedCheckpoint
     """Parse a signed checkpoint and verify every line by one of these keys.
 
     Lines by other keys are ignored, as the specification demands. Raises NoteError or
-    CheckpointError if it is malformed, if a line by a known key does not verify, or if no line
-    verifies. Who may sign for this origin is the caller's to decide from `signers`.
+    CheckpointError if it is malformed or if a line by a known key does not verify, UnsignedError if
+    there is no such line. Who may sign for this origin is the caller's to decide from `signers`.
     """
     known: dict[tuple[str, int], VerifierKey] = {}
     for key in keys:
@@ -181,7 +181,7 @@ def open_checkpoint(raw: bytes, keys: Iterable[VerifierKey]) -> OpenedCheckpoint
             timestamp = verify_line(signer, checkpoint, line)
             timestamps[signer] = max(timestamp, timestamps.get(signer, 0))
     if not timestamps:
-        raise CheckpointError("the checkpoint has no signature by a trusted key")
+        raise UnsignedError(checkpoint.origin)
     return OpenedCheckpoint(checkpoint, note, tuple(timestamps), timestamps)
 
 

@@ -14,7 +14,7 @@ import operator
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -26,6 +26,10 @@ FORMAT: Final = "hub-ledger/entry@v1"
 SD_ALG: Final = "sha-256"
 MAX_ENTRY: Final = 65_535
 MAX_INTEGER: Final = 2**53 - 1
+#: By how much `occurred_at` may be later than `recorded_at`: clocks differ.
+MAX_AHEAD: Final = timedelta(minutes=5)
+#: The most that the clocks of London are ahead of UTC.
+SUMMER_TIME: Final = timedelta(hours=1)
 #: Deepest nesting of arrays and objects; the format itself needs four levels.
 MAX_DEPTH: Final = 16
 
@@ -171,6 +175,20 @@ def is_instant(value: object) -> bool:
         and _INSTANT.fullmatch(value) is not None
         and _is_calendar_day(value[:10])
     )
+
+
+def is_ahead(occurred: str, recorded: str) -> bool:
+    """Whether something is said to have occurred more than MAX_AHEAD after it was recorded; both
+    are well formed. A date counts from its first moment, on the clocks of London in summer."""
+    # In this spelling what is not later does not sort after it, a date before every instant of it.
+    if occurred <= recorded:
+        return False
+    room = MAX_AHEAD if len(occurred) == len(recorded) else MAX_AHEAD + SUMMER_TIME
+    try:
+        latest = datetime.fromisoformat(recorded.removesuffix("Z")) + room
+    except OverflowError:
+        return False
+    return occurred > latest.isoformat(timespec="milliseconds") + "Z"
 
 
 def link_hash(raw: bytes) -> bytes:

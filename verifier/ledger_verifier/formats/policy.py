@@ -17,7 +17,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ledger_verifier.formats.checkpoint import OpenedCheckpoint, open_checkpoint
-from ledger_verifier.formats.errors import CheckpointError, NoteError, PolicyError
+from ledger_verifier.formats.errors import (
+    CheckpointError,
+    NoteError,
+    OtherLogError,
+    PolicyError,
+    UnsignedError,
+)
 from ledger_verifier.formats.note import (
     SIG_COSIGNATURE_ED25519,
     SIG_ED25519,
@@ -151,9 +157,22 @@ class Policy:
 
         Raises NoteError or CheckpointError if it is malformed, a line by a listed key does not
         verify, or no Ed25519 line by a log key whose name is the checkpoint's origin verifies.
+        Where that is only because the policy names no log of this origin, it is OtherLogError.
         """
-        opened = open_checkpoint(raw, (*self.log_keys(), *self.witness_keys()))
+        names = sorted({log.key.name for log in self.logs})
+        try:
+            opened = open_checkpoint(raw, (*self.log_keys(), *self.witness_keys()))
+        except UnsignedError as error:
+            if names and error.origin not in names:
+                raise OtherLogError(error.origin, names) from None
+            # The log's own name over nobody's signature: that is how a forgery looks.
+            raise CheckpointError(
+                f"{error} of the log it names: it is forged, or the policy is not the one for this "
+                "log (compare the SHA-256 of the policy with whoever gave it to you)"
+            ) from None
         origin = opened.checkpoint.origin
+        if origin not in names:
+            raise OtherLogError(origin, names)
         wanted = {key for key in self.log_keys(origin) if key.sig_type == SIG_ED25519}
         if wanted.isdisjoint(opened.signers):
             raise CheckpointError("the checkpoint has no Ed25519 signature by its own log")

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from operator import add, lt
+from operator import add, le, lt
 from struct import Struct
 from typing import Any, Final
 
@@ -317,6 +317,7 @@ def _are_sound(into: _Rows, columns: Sequence[Sequence[bytes]]) -> bool:
         and _are_digests(into.digests)
         and _are_instants([*columns[_RECORDED], *occurred])
         and all(entries.is_day(day.decode("latin-1")) for day in days)
+        and _are_in_time(columns[_OCCURRED], columns[_RECORDED])
     )
 
 
@@ -351,6 +352,14 @@ def _are_digests(blocks: Sequence[bytes]) -> bool:
     rising: int = sum(map(lt, listed, islice(listed, 1, None)))
     between: int = sum(map(lt, [b[-45:] for b in present], [b[:45] for b in present[1:]]))
     return rising - between == count - len(present)
+
+
+def _are_in_time(occurred: Sequence[bytes], recorded: Sequence[bytes]) -> bool:
+    """Whether each occurred before it was recorded, as far as clocks go."""
+    if all(map(le, occurred, recorded)):
+        return True
+    late = ((o, r) for o, r in zip(occurred, recorded, strict=True) if o > r)
+    return not any(entries.is_ahead(o.decode(), r.decode()) for o, r in late)
 
 
 def _are_instants(instants: Sequence[bytes]) -> bool:

@@ -1,7 +1,8 @@
 """Registered schemas: what an entry of each type must look like, as the log itself declares it.
 
 Guarantees: an entry that passes `Registry.check` is of a type registered earlier in the same log,
-is in a kind of stream that type may be in, has exactly the open fields of its registration with
+is in a kind of stream that type may be in, occurred before it was recorded (give or take 5 minutes,
+which clocks may differ by), has exactly the open fields of its registration with
 values of the declared kinds (never free text), and commits to exactly one digest for every sealed
 field. `ledger.opened` and `schema.registered` are defined here, by the format.
 
@@ -20,13 +21,18 @@ from ledger_verifier.formats.errors import EntryError
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
 RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
+#: Registered types that the service may record by itself, under its own source: it saw them happen.
+SERVICE_TYPES: Final = frozenset({"record.consulted"})
 
 CODED: Final = "coded"
 PERSONAL: Final = "personal"
 ATTRIBUTION: Final = "attribution"
+#: What a recipient's type seals, as attribution: who truly submitted the entry.
+TRUE_FIELDS: Final = ("true_actor", "true_organisation", "true_source", "true_submitted_by")
 SEALED_CLASSES: Final = frozenset({CODED, PERSONAL, ATTRIBUTION})
 
 MAX_LIST: Final = 64
+AHEAD: Final = "occurred_at: more than 5 minutes after recorded_at"
 
 _KIND = re.compile(r"(uuid|date|instant|count|flag|sha256|code)(\[\])?(\?)?(?::([a-z0-9|-]+))?")
 _CODE_VALUE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -135,6 +141,8 @@ class Registry:
 
     def check(self, entry: Mapping[str, Any]) -> None:
         """Hold a decoded entry against its registration; raises EntryError naming the field."""
+        if entries.is_ahead(entry["occurred_at"], entry["recorded_at"]):
+            raise EntryError(AHEAD)
         if entry["type"] in RESERVED_TYPES:
             _check_reserved(entry)
             return
@@ -169,7 +177,8 @@ def _check_submitter(entry: Mapping[str, Any], registration: Registration) -> No
         if not by_nobody or entry["source"] != category or entry["organisation"] != category:
             raise EntryError("source: a recipient's entry holds its category and names nobody")
     elif entry["source"] == entries.SERVICE_CODE:
-        return
+        if entry["type"] not in SERVICE_TYPES:
+            raise EntryError("source: the ledger itself records no entry of this type")
     elif entry["actor"] is None or entry["submitted_by"] is None or entry["regime"] is None:
         raise EntryError("actor: a hub's entry names its actor, submitter and regime")
 
@@ -209,6 +218,8 @@ def parse_registration(data: Mapping[str, Any]) -> Registration:
         raise EntryError("data.open: a kind is not a string")
     if open_fields.keys() & sealed.keys():
         raise EntryError("data.sealed: a field is both open and sealed")
+    if data["recipient"]:
+        _check_recipient(open_fields, sealed)
     checks = {name: kind_check(kind) for name, kind in open_fields.items()}
     return Registration(
         data["type"],
@@ -220,6 +231,15 @@ def parse_registration(data: Mapping[str, Any]) -> Registration:
         sealed,
         checks,
     )
+
+
+def _check_recipient(open_fields: Mapping[str, str], sealed: Mapping[str, str]) -> None:
+    """A type that recipients submit says of which category they are, and seals who they truly are:
+    otherwise nobody would be answerable for its entries."""
+    if not open_fields.get("recipient_category", "").startswith("code:"):
+        raise EntryError("data.open: a recipient's type has recipient_category, a code")
+    if any(sealed.get(name) != ATTRIBUTION for name in TRUE_FIELDS):
+        raise EntryError(f"data.sealed: a recipient's type seals {', '.join(TRUE_FIELDS)}")
 
 
 def _are_kinds(streams: list[Any]) -> bool:

@@ -5,6 +5,7 @@ what was asked for, and nothing else; what it returns is bounded in size. It che
 no hash: that is the engine's work.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from ledger_verifier.formats.tiles import Tile
@@ -21,6 +22,24 @@ class AbsentError(ReaderError):
     def __init__(self, reason: str, position: int | None = None) -> None:
         super().__init__(reason)
         self.position = position
+
+
+class DamagedTileError(ReaderError):
+    """A hash tile is damaged where it is kept: the log FAILS. `content` is what is there all the
+    same, to be checked, so that the damage is found to the hash."""
+
+    def __init__(self, reason: str, content: bytes) -> None:
+        super().__init__(reason)
+        self.content = content
+
+
+class DamagedEntriesError(ReaderError):
+    """An entry bundle is damaged where it is kept: the log FAILS. `content` is its entries all the
+    same, to be checked, so that the damage is found to the entry."""
+
+    def __init__(self, reason: str, content: Sequence[bytes]) -> None:
+        super().__init__(reason)
+        self.content = list(content)
 
 
 class LackingError(ReaderError):

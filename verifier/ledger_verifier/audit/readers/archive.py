@@ -1,11 +1,13 @@
 """Reads a log from a log bundle (see `ledger_verifier.formats.bundle`).
 
 Guarantees: a member that the bundle lacks is LackingError, so that an incomplete copy is never
-taken for a damaged log. `unread` names the members that no check asked for.
+taken for a damaged log; one whose checksum does not match is given all the same, as damaged, so
+that the tree tells which entry or hash it was. `unread` names the members that no check asked for.
 """
 
-from ledger_verifier.audit.readers import LackingError
+from ledger_verifier.audit.readers import DamagedEntriesError, DamagedTileError, LackingError
 from ledger_verifier.formats.bundle import CHECKPOINT, BundleReader, MissingMemberError
+from ledger_verifier.formats.errors import DamagedMemberError
 from ledger_verifier.formats.merkle import HASH_SIZE
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.tiles import MAX_ENTRY_SIZE, Tile, decode_entries
@@ -30,12 +32,20 @@ class BundleLogReader:
         return self._member(CHECKPOINT, MAX_NOTE)
 
     def tile(self, tile: Tile) -> bytes:
-        """A hash tile; raises LackingError or BundleError."""
-        return self._member(tile.path, tile.width * HASH_SIZE)
+        """A hash tile; raises LackingError, DamagedTileError or BundleError."""
+        try:
+            return self._member(tile.path, tile.width * HASH_SIZE)
+        except DamagedMemberError as error:
+            raise DamagedTileError(str(error), error.content) from error
 
     def entries(self, tile: Tile) -> list[bytes]:
-        """The entries of a bundle; raises LackingError, BundleError or TileError."""
-        raw = self._member(tile.path, tile.width * (2 + MAX_ENTRY_SIZE))
+        """The entries of a bundle; raises LackingError, DamagedEntriesError, BundleError or
+        TileError."""
+        try:
+            raw = self._member(tile.path, tile.width * (2 + MAX_ENTRY_SIZE))
+        except DamagedMemberError as error:
+            entries = decode_entries(error.content, tile.width)
+            raise DamagedEntriesError(str(error), entries) from error
         return decode_entries(raw, tile.width)
 
     def _member(self, name: str, limit: int) -> bytes:

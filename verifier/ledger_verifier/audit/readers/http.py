@@ -6,6 +6,7 @@ nowhere but to the host that was named, and only with entry bundles. TLS certifi
 """
 
 import http.client
+import re
 import socket
 import threading
 import zlib
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 from ledger_verifier.audit.identity import VERSION
 from ledger_verifier.audit.readers import AbsentError, UnreachableError
-from ledger_verifier.formats.errors import TileError
+from ledger_verifier.formats.errors import FormatError, TileError
 from ledger_verifier.formats.merkle import HASH_SIZE
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.tiles import (
@@ -29,6 +30,12 @@ from ledger_verifier.formats.tiles import (
 #: Seconds without a byte, and for one reply in all.
 IDLE_SECONDS: Final = 30.0
 REPLY_SECONDS: Final = 180.0
+
+#: Of a chunked reply: bytes of a line, chunks, and lines after the last chunk.
+MAX_LINE: Final = 1024
+MAX_CHUNKS: Final = 1 << 16
+MAX_TRAILERS: Final = 100
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 _GONE: Final = frozenset({404, 410})
 _DENIED: Final = frozenset({401, 403})
@@ -50,16 +57,24 @@ class HttpLogReader:
         idle_seconds: float = IDLE_SECONDS,
         reply_seconds: float = REPLY_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+            (parts.hostname or "").encode("idna")
+        except ValueError:
+            # UnicodeError, which is one, is what the name system's own rules raise.
+            raise ValueError("the address of a log names no host that there can be") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the address of a log begins with http:// or https://")
         if parts.username or parts.query or parts.fragment or not url.isascii():
             raise ValueError("the address of a log holds no user name, query or fragment")
+        if not url.isprintable() or " " in url:
+            raise ValueError("the address of a log holds no space and no control character")
         if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
             raise ValueError("the token holds characters that no token has")
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
-        self._port = parts.port
+        self._port = port
         self._prefix = parts.path.rstrip("/")
         self._token = token
         self._idle, self._limit = idle_seconds, reply_seconds
@@ -137,7 +152,10 @@ class HttpLogReader:
         except TimeoutError as error:
             self.close()
             raise UnreachableError(f"the server does not answer in time ({path})") from error
-        except (OSError, http.client.HTTPException) as error:
+        except FormatError:
+            raise
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # ValueError: the library's, for what it did not expect of a server.
             self.close()
             name = type(error).__name__
             raise UnreachableError(f"the server cannot be reached: {name} ({path})") from error
@@ -185,7 +203,7 @@ class HttpLogReader:
                     "a token of the auditor role, given with --token or LEDGER_TOKEN"
                 )
             raise UnreachableError(f"the server answers {path} with status {reply.status}")
-        raw = reply.read(limit + 1)
+        raw = _chunks(reply, limit) if reply.chunked else reply.read(limit + 1)
         if len(raw) <= limit and reply.length:
             raise http.client.IncompleteRead(raw, reply.length)
         if len(raw) > limit:
@@ -199,6 +217,33 @@ class HttpLogReader:
         if not reply.isclosed():
             reply.read()
         return raw
+
+
+def _chunks(reply: http.client.HTTPResponse, limit: int) -> bytes:
+    """The body of a chunked reply, or more than `limit` bytes of one that has more. The library
+    takes a negative size for one without a limit, and reads on for as long as a server sends."""
+    body, count = bytearray(), 0
+    while True:
+        size = _CHUNK.fullmatch(reply.fp.readline(MAX_LINE))
+        count += 1
+        if size is None or count > MAX_CHUNKS:
+            raise http.client.HTTPException("chunk")
+        length = int(size[1], 16)
+        if length == 0:
+            break
+        part = reply.fp.read(min(length, limit + 1 - len(body)))
+        body += part
+        if len(body) > limit:
+            return bytes(body)
+        if len(part) < length:
+            raise http.client.IncompleteRead(part, length - len(part))
+        if reply.fp.read(2) != b"\r\n":
+            raise http.client.HTTPException("chunk")
+    for _ in range(MAX_TRAILERS):
+        if reply.fp.readline(MAX_LINE) in (b"\r\n", b"\n"):
+            reply.close()
+            return bytes(body)
+    raise http.client.HTTPException("trailer")
 
 
 def _gunzip(raw: bytes, limit: int) -> bytes:

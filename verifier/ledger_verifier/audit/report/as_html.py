@@ -76,6 +76,8 @@ def _sections(report: Report) -> Iterable[Section | None]:
     if report.verdict in (Verdict.FAILED, Verdict.UNVERIFIABLE):
         provable = element("p", _sentence(report.provable))
         yield "provable", "What remains provable", provable
+    compared = [compared.words for compared in report.compared]
+    yield _listed("compared", "Compared with what was seen earlier", compared)
     if report.conduct:
         yield "conduct", "Conduct", _conduct(report)
     yield _listed("shown", "What this shows", report.shown)
@@ -175,7 +177,8 @@ def _places(failure: Failure) -> list[Markup]:
     """Position, stream, field and tile, as far as the failure names them."""
     parts = []
     if failure.position is not None:
-        parts.append(text(f"entry {failure.position}"))
+        several = failure.last not in (None, failure.position)
+        parts.append(text(f"{'entries' if several else 'entry'} {failure.where}"))
     for name, value in (
         ("stream ", failure.stream),
         ("field ", failure.field),

@@ -20,6 +20,8 @@ def as_object(report: Report) -> dict[str, Any]:
         "lacking": list(report.lacking),
         "conduct": list(report.conduct),
         "not_assessed": list(report.not_assessed),
+        "compared": [asdict(compared) for compared in report.compared],
+        "unread": [list(ends) for ends in report.unread],
         "tree_size": report.tree_size,
         "root": report.root,
         "origin": None if checkpoint is None else checkpoint.origin,
@@ -47,6 +49,8 @@ def as_json(report: Report) -> bytes:
 
 def _failure(failure: Failure) -> dict[str, Any]:
     value: dict[str, Any] = {"position": failure.position, "stream": failure.stream}
+    if failure.last is not None:
+        value["last"] = failure.last
     if failure.field is not None:
         value["field"] = failure.field
     if failure.tile is not None:

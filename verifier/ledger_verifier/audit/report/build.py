@@ -10,7 +10,15 @@ from hashlib import sha256
 from typing import Final
 
 from ledger_verifier.audit.identity import VERSION, source_sha256
-from ledger_verifier.audit.report.model import CheckpointFacts, Failure, Findings, Report, Verdict
+from ledger_verifier.audit.report.model import (
+    MAX_FAILURES,
+    CheckpointFacts,
+    Failure,
+    Findings,
+    Report,
+    Verdict,
+)
+from ledger_verifier.audit.source import Unread
 from ledger_verifier.audit.trust import Trusted, facts
 from ledger_verifier.formats.policy import Policy
 
@@ -36,9 +44,10 @@ RECIPIENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the pass over a log ended. `reached` entries were read; `whole` when none was absent;
-    `entries_good` when they give the signed root; `located` when each changed entry was named,
-    `ranged` when at least a range was; `confirmed` is the largest earlier checkpoint they match."""
+    """How the pass over a log ended. `reached` is how far it came; `whole` when nothing was absent;
+    `entries_good` when the entries, and for those that are `unread` the hashes served in their
+    place, give the signed root; `located` when each changed entry was named, `ranged` when at least
+    a range was; `confirmed` is the largest earlier checkpoint they match."""
 
     reached: int
     whole: bool
@@ -48,6 +57,7 @@ class Ending:
     confirmed: Trusted | None
     unique: bool
     recipient_entries: int
+    unread: Unread
 
 
 def build_report(
@@ -71,6 +81,8 @@ def build_report(
     not_assessed = list(findings.not_assessed)
     not_assessed.append(CONDUCT.format(entries=checked.get("entries", 0)))
     if ending is not None:
+        if ending.unread:
+            not_assessed.insert(0, ending.unread.words)
         if not ending.unique:
             not_assessed.append(UNIQUENESS)
         elif ending.recipient_entries:
@@ -84,7 +96,7 @@ def build_report(
         lacking=tuple(findings.lacking),
         conduct=(),
         not_assessed=tuple(not_assessed),
-        provable=_provable(verdict, checkpoint, ending),
+        provable=_provable(verdict, checkpoint, ending, failures, count),
         shown=_shown(verdict, subject, checkpoint),
         not_shown=(*NOT_SHOWN, *not_shown),
         evidence=tuple(findings.evidence),
@@ -93,6 +105,8 @@ def build_report(
         verifier_version=VERSION,
         verifier_sha256=source_sha256(),
         confirmed=None if ending is None or ending.confirmed is None else ending.confirmed.size,
+        compared=tuple(sorted(findings.compared, key=lambda c: -c.size)[:MAX_FAILURES]),
+        unread=() if ending is None else ending.unread.ranges,
     )
 
 
@@ -137,7 +151,13 @@ def _shown(verdict: Verdict, subject: str, checkpoint: CheckpointFacts | None) -
     )
 
 
-def _provable(verdict: Verdict, checkpoint: CheckpointFacts | None, ending: Ending | None) -> str:
+def _provable(
+    verdict: Verdict,
+    checkpoint: CheckpointFacts | None,
+    ending: Ending | None,
+    failures: tuple[Failure, ...],
+    count: int,
+) -> str:
     """What can be relied on in spite of the failures."""
     if verdict is not Verdict.FAILED:
         return (
@@ -148,17 +168,21 @@ def _provable(verdict: Verdict, checkpoint: CheckpointFacts | None, ending: Endi
     if checkpoint is None or ending is None:
         return "nothing"
     parts: list[str] = []
+    # What was not read is vouched for by nothing but the hash served in its place.
+    read = "was read and " if ending.unread else ""
+    signed = "is the one that the checkpoint signs at its position"
+    first = min((f.position for f in failures if f.position is not None), default=0)
     if ending.entries_good:
-        parts.append("the entries together are those that the checkpoint signs")
+        whole = "the entries together are those that the checkpoint signs"
+        parts.append(f"every entry that was read {signed}" if ending.unread else whole)
+    elif ending.located and count > len(failures):
+        if first:
+            seen = "that was read " if ending.unread else ""
+            parts.append(f"every entry {seen}before position {first} {signed}")
     elif ending.located:
-        parts.append(
-            "every entry that is not listed is the one that the checkpoint signs at its position"
-        )
-    elif ending.ranged:
-        parts.append(
-            "every entry outside the ranges and positions listed is the one that the checkpoint "
-            "signs at its position"
-        )
+        parts.append(f"every entry that {read}is not listed {signed}")
+    elif ending.ranged and count == len(failures):
+        parts.append(f"every entry that {read}is outside the ranges and positions listed {signed}")
     if ending.confirmed is not None:
         known = ending.confirmed
         parts.append(f"the first {known.size} entries are those of {known.label}")

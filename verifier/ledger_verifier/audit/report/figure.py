@@ -73,11 +73,16 @@ def figure(report: Report) -> Markup | None:
 def faulty_entries(failures: Sequence[Failure]) -> list[Span]:
     """Positions that the failures name, neighbours together."""
     spans: list[Span] = []
-    for position in sorted({f.position for f in failures if f.position is not None}):
-        if spans and spans[-1].end == position:
-            spans[-1] = Span(spans[-1].first, position + 1)
+    named = {
+        (f.position, f.position if f.last is None else f.last)
+        for f in failures
+        if f.position is not None
+    }
+    for first, last in sorted(named):
+        if spans and spans[-1].end >= first:
+            spans[-1] = Span(spans[-1].first, max(spans[-1].end, last + 1))
         else:
-            spans.append(Span(position, position + 1))
+            spans.append(Span(first, last + 1))
     return spans
 
 

@@ -6,7 +6,7 @@ or an opened value.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -32,8 +32,9 @@ class Verdict(StrEnum):
 class Failure:
     """One thing that is wrong, and where.
 
-    `position` is the leaf index of the entry, `stream` is written `kind/id`, `field` names a member
-    of the entry, `tile` is a tlog-tiles path. `follows` is the position of the entry that this one
+    `position` is the leaf index of the entry, or of the first of several of which `last` is the
+    last; `stream` is written `kind/id`, `field` names a member of the entry, `tile` is a tlog-tiles
+    path. `follows` is the position of the entry that this one
     should follow in its stream: when that one failed by itself, this failure is its consequence.
     """
 
@@ -43,6 +44,14 @@ class Failure:
     field: str | None = None
     tile: str | None = None
     follows: int | None = None
+    last: int | None = None
+
+    @property
+    def where(self) -> str:
+        """The position or positions in words, or nothing."""
+        if self.position is None:
+            return ""
+        return span_words(self.position, self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,25 @@ class SignatureFact:
     role: str
     algorithm: str
     time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """An earlier checkpoint that the log was held against: its size, where it came from, whether
+    the log begins with what it signs, and whether an earlier run found that (`then`)."""
+
+    size: int
+    label: str
+    agrees: bool
+    then: bool = False
+
+    @property
+    def words(self) -> str:
+        """All of it in words."""
+        first = f"the first {self.size} entries"
+        result = f"{first} are the ones it signs" if self.agrees else f"{first} are others"
+        when = " (found by an earlier run, as the state file says)" if self.then else ""
+        return f"{self.label}: {result}{when}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +106,10 @@ class CheckpointFacts:
 class Report:
     """The result of a run. Counts are in `checked`; `lacking` says why it is UNVERIFIABLE;
     `evidence` holds signed checkpoints that contradict one another, verbatim. `confirmed` is how
-    many entries, from the first, are those of an earlier checkpoint; None when none was matched."""
+    many entries, from the first, are those of an earlier checkpoint; None when none was matched.
+    `unread` holds the first and the last position of each range that could not be read; when there
+    are more ranges than can be listed, the last one covers them and what is between. `compared`
+    lists the largest earlier checkpoints that the log was held against."""
 
     subject: str
     verdict: Verdict
@@ -97,6 +128,8 @@ class Report:
     verifier_version: str
     verifier_sha256: str
     confirmed: int | None = None
+    unread: tuple[tuple[int, int], ...] = ()
+    compared: tuple[Compared, ...] = ()
 
     @property
     def tree_size(self) -> int | None:
@@ -117,6 +150,7 @@ class Findings:
     lacking: list[str] = field(default_factory=list)
     not_assessed: list[str] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
+    compared: list[Compared] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     _kept: Counter[str] = field(default_factory=Counter)
     _dropped: int = 0
@@ -140,6 +174,10 @@ class Findings:
             text = raw.decode("utf-8", errors="replace")
             if text not in self.evidence and len(self.evidence) < MAX_FAILURES:
                 self.evidence.append(text)
+
+    def compare(self, size: int, label: str, *, agrees: bool, then: bool = False) -> None:
+        """Record that the log was held against an earlier checkpoint."""
+        self.compared.append(Compared(size, label, agrees, then))
 
     @property
     def failed(self) -> bool:
@@ -169,6 +207,6 @@ def _order(failure: Failure) -> tuple[int, int]:
     return (1 if failure.tile is not None else 2, 0)
 
 
-def positions(numbers: Sequence[int]) -> str:
+def span_words(first: int, last: int | None) -> str:
     """Positions in words: `12` or `12 to 15`."""
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return str(first) if last is None or last == first else f"{first} to {last}"

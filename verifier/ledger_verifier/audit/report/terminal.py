@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ledger_verifier.audit.report.build import when
 from ledger_verifier.audit.report.model import Failure, Report, Verdict
+from ledger_verifier.audit.report.words import counts
 
 _STYLES = {
     Verdict.VERIFIED: "bold green",
@@ -43,8 +44,10 @@ def print_report(report: Report, console: Console) -> None:
         _list(console, [report.provable])
     _section(console, "What is missing", report.lacking)
     _checkpoint(console, report)
-    counts = (f"{name.replace('_', ' ')}: {number}" for name, number in report.checked.items())
-    _section(console, "Checked", tuple(counts))
+    lines = tuple(compared.words for compared in report.compared)
+    _section(console, "Compared with what was seen earlier", lines)
+    numbers = tuple(f"{name}: {number}" for name, number in counts(report.checked))
+    _section(console, "Checked", numbers)
     _section(console, "Shown", report.shown)
     _section(console, "Not shown", report.not_shown)
     _section(console, "Not assessed", report.not_assessed)
@@ -84,7 +87,8 @@ def _checkpoint(console: Console, report: Report) -> None:
 def _failure(failure: Failure) -> str:
     place = []
     if failure.position is not None:
-        place.append(f"position {failure.position}")
+        several = failure.last not in (None, failure.position)
+        place.append(f"{'positions' if several else 'position'} {failure.where}")
     if failure.stream is not None:
         place.append(f"stream {failure.stream}")
     if failure.field is not None:
