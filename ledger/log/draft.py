@@ -143,7 +143,8 @@ class Draft:
         """Ids of the keys that an erasure of this stream destroys: those that its sealed fields
         are stored under, whatever the stream's head says."""
         first = {row.key_id for row in self.sealed if self._is_subject(row, stream)}
-        doomed = (self.stored_keys(stream) - self.destroyed) | first
+        # An earlier erasure of this batch may have doomed what the batch itself holds.
+        doomed = (self.stored_keys(stream) | first) - self.destroyed
         if head.subject_key not in doomed | {None} or (doomed and head.subject_key is None):
             raise IntegrityAlarm(
                 "A stream's head and its sealed fields name different keys: the event store has "

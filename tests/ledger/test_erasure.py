@@ -22,6 +22,10 @@ from ledger.errors import (
     VaultUnavailable,
 )
 from ledger.fsck import check
+from ledger.intake import draft, prepare
+from ledger.log.clock import Clock
+from ledger.log.guard import Guard
+from ledger.log.sequencer import Sequencer
 from ledger.store import open_store
 from ledger.submission import Submission
 from ledger.vault.keystore import KeyStore
@@ -117,6 +121,27 @@ async def test_sealing_that_races_an_erasure_never_survives_it(
     await asyncio.gather(*mixed)
     report = check(directory)
     assert report.verdict is Verdict.VERIFIED, report.failures
+
+
+def test_a_person_recorded_and_erased_twice_in_one_batch(directory: DataDirectory) -> None:
+    """What the batch itself holds is doomed once: the second erasure has nothing left to name."""
+    store = open_store(directory.database)
+    stream = StreamRef("case", str(uuid4()))
+    keys = {
+        (stream.text, "subject"): (str(uuid4()), bytes(32)),
+        (stream.text, "attribution"): (str(uuid4()), bytes(32)),
+    }
+    acts = [identified(stream), *(act("erasure.executed", stream) for _ in range(2))]
+    batch = [[prepare(directory.origin, draft(DPO, one), keys, None)] for one in acts]
+    with closing(Guard(directory.guard_path)) as guard:
+        signer = directory.signing_keys().ed25519
+        sequencer = Sequencer(store, signer, directory.origin, Clock(), guard)
+        size = sequencer.check_start().size
+        sequencer.append(batch)
+    told = [decode(one.raw)["data"] for one in store.entries(size + 1, 2)]
+    assert [data["key_ids"] for data in told] == [[keys[(stream.text, "subject")][0]], []]
+    assert list(store.sealed([size])) == []
+    store.close()
 
 
 async def test_only_a_dpo_erases(ledger: Ledger) -> None:
