@@ -71,7 +71,7 @@ strace: setup ## Fail the writer's system calls one by one (needs strace, and le
 	  fi; }
 	$(BIN)/python -m tests.faults.strace
 
-# Some five minutes on two processors, and less with more of them.
+# Eleven minutes of processor time: some six minutes on two free processors, less with more.
 tamper: setup ## Attack a ledger in every way known; print what was caught and located
 	$(BIN)/python -m tests.tamper
 
