@@ -14,8 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace fuzz bench lint serve wheel lock clean
-.PHONY: help setup demo test browser kill strace tamper fuzz bench lint serve lock clean
+.PHONY: help setup demo test browser kill strace tamper fuzz bench lint serve wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

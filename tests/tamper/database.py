@@ -265,9 +265,7 @@ class Stored:
         return entry
 
     def _key(self, row: SealedRow) -> bytes:
-        key = self.keys.key(row.key_id)
-        assert key is not None
-        return key
+        return self.keys.keys([row.key_id])[row.key_id]
 
     def _bound(self, row: SealedRow, entry: dict[str, Any]) -> bytes:
         return associated_data(
