@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from time import time
 from typing import Any
 
 import orjson
@@ -17,9 +18,6 @@ from ledger_verifier.formats.entry import canonical, link_hash
 from ledger_verifier.formats.merkle import leaf_hashes, root_of
 from ledger_verifier.formats.note import Ed25519Signer, Note, SignatureLine
 from ledger_verifier.formats.tiles import TILE_WIDTH, Tile, width_at
-
-#: When forged checkpoints say they were signed; 2026-09-21.
-TIME = 1_790_000_000
 
 Entry = dict[str, Any]
 
@@ -52,10 +50,13 @@ class Signing:
         text = Checkpoint(self.origin, size, root).text
         return Note(text, (self.ed25519.sign(text),)).encode()
 
-    def published(self, size: int, root: bytes, time: int = TIME) -> bytes:
-        """A checkpoint as it is published."""
+    def published(self, size: int, root: bytes, at: int | None = None) -> bytes:
+        """A checkpoint as it is published, at a POSIX second or now: a forger dates it well."""
         checkpoint = Checkpoint(self.origin, size, root)
-        lines = (self.ed25519.sign(checkpoint.text), self.mldsa44.cosign(checkpoint, time))
+        lines = (
+            self.ed25519.sign(checkpoint.text),
+            self.mldsa44.cosign(checkpoint, int(time()) if at is None else at),
+        )
         return Note(checkpoint.text, lines).encode()
 
 

@@ -113,7 +113,10 @@ def not_allowed(log: Forgeable, random: Random) -> Expected:
 def backdated(log: Forgeable, random: Random) -> Expected:
     values = log.subject.values
     at = random.randrange(1, len(values))
-    recorded = values[at]["recorded_at"]
-    values[at]["recorded_at"] = f"{int(recorded[:4]) - random.randrange(1, 9)}{recorded[4:]}"
+    years = random.randrange(1, 9)
+    # Both, for an act is not recorded before it happened.
+    for member in ("occurred_at", "recorded_at"):
+        said = values[at][member]
+        values[at][member] = f"{int(said[:4]) - years}{said[4:]}"
     log.forge(forge.rechained(values))
     return Expected(at, words="^recorded_at is before")
