@@ -14,7 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace fuzz bench lint serve wheel lock clean
+.PHONY: help setup demo test browser kill strace tamper fuzz bench lint serve wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ strace: setup ## Fail the writer's system calls one by one (needs strace, and le
 	    echo "strace is not on PATH. On Debian and Ubuntu: sudo apt-get install strace" >&2; exit 1; \
 	  fi; }
 	$(BIN)/python -m tests.faults.strace
+
+# Eleven minutes of processor time: some six minutes on two free processors, less with more.
+tamper: setup ## Attack a ledger in every way known; print what was caught and located
+	$(BIN)/python -m tests.tamper
 
 fuzz: setup ## Feed every parser hostile bytes, SECONDS_EACH= seconds each (Linux on x86-64)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)

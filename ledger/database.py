@@ -22,6 +22,8 @@ BUSY_MS: Final = 10_000
 
 #: Seconds a PostgreSQL transaction may be open without a word.
 IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
+#: Seconds a PostgreSQL transaction may go on once it sends rows.
+SENDING_SECONDS: Final = 30.0
 
 #: What a database raises when it, its file or its server cannot do what was asked.
 DATABASE_ERRORS: Final = (OSError, sqlite3.Error, psycopg.Error, PersistenceError)
@@ -131,6 +133,7 @@ class _PostgresCursor:
         self._cursor.execute(sql.replace("?", "%s").encode(), params)
 
     def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
+        limit_transaction(self, SENDING_SECONDS)
         self._cursor.executemany(sql.replace("?", "%s").encode(), params)
 
     def fetchone(self) -> tuple[Any, ...] | None:
@@ -138,6 +141,21 @@ class _PostgresCursor:
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self._cursor.fetchall()
+
+
+class _Executes(Protocol):
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> Any: ...
+
+
+def limit_transaction(rows: _Executes, seconds: float) -> None:
+    """Have PostgreSQL end this transaction, whatever it is doing, that many seconds from now. Rows
+    are sent without waiting for answers, and whoever stands still in the middle of that is not idle
+    to the server: its locks would be held for good. Before version 17 nothing limits that."""
+    rows.execute(
+        "SELECT set_config('transaction_timeout', ?, true)"
+        " WHERE current_setting('server_version_num')::int >= 170000",
+        (f"{int(1000 * seconds)}ms",),
+    )
 
 
 def _let_go(connection: "psycopg.Connection[Any]") -> None:

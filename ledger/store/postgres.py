@@ -19,6 +19,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import dict_row, tuple_row
 
+from ledger.database import limit_transaction
 from ledger.errors import ConfigurationError
 from ledger.store.base import AppendTransaction, Store, create_statements
 from ledger.store.records import EVENTS_TABLE, StoredEntry
@@ -30,6 +31,8 @@ PUBLISHER_LOCK: Final = int.from_bytes(
 )
 #: Seconds a replica may hold the head lock without a word; the others wait for as long.
 IDLE_IN_TRANSACTION_SECONDS: Final = 5.0
+#: Seconds a replica may hold the head lock in all.
+APPEND_SECONDS: Final = 20.0
 #: Seconds the publisher may be silent before another replica takes over.
 PUBLISHER_IDLE_SECONDS: Final = 15
 
@@ -112,7 +115,10 @@ class PostgresStore(Store):
     @contextmanager
     def append(self) -> Iterator[AppendTransaction]:
         with self._write() as rows:
-            yield AppendTransaction(rows, select_head(rows, " FOR UPDATE"), self)
+            head = select_head(rows, " FOR UPDATE")
+            # Not before: it may have had to wait.
+            limit_transaction(rows, APPEND_SECONDS)
+            yield AppendTransaction(rows, head, self)
 
     @contextmanager
     def _write(self) -> Iterator[Rows]:

@@ -43,7 +43,9 @@ class Service:
         self._data, self.port = data, free_port()
         self._log = data.with_name(f"{data.name}.log")
         self._process: subprocess.Popen[bytes] | None = None
-        self._up = asyncio.Event()
+        # Which of its starts answers requests now; 0 when none does.
+        self._answering = 0
+        self._changed = asyncio.Condition()
         self._stopping = False
         #: How often it was started, and the exit codes it ended with while it was wanted.
         self.starts = 0
@@ -53,12 +55,23 @@ class Service:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def up(self) -> None:
-        """Wait until requests are answered; raises ServiceError when that takes too long."""
+    async def up(self, after: int = 0) -> None:
+        """Wait until requests are answered, by a later start than number `after`; raises
+        ServiceError when that takes too long."""
+
+        async def answering() -> None:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._answering > after)
+
         try:
-            await asyncio.wait_for(self._up.wait(), BACK_WITHIN)
+            await asyncio.wait_for(answering(), BACK_WITHIN)
         except TimeoutError:
             raise ServiceError(f"not back; its log:\n{self._tail()}") from None
+
+    async def _answers(self, start: int) -> None:
+        async with self._changed:
+            self._answering = start
+            self._changed.notify_all()
 
     async def supervise(self) -> None:
         """Start the service, again and again, until it is told to stop."""
@@ -74,9 +87,9 @@ class Service:
             assert self._process.stdout is not None
             with self._process.stdout as said:
                 if await asyncio.to_thread(said.readline):
-                    self._up.set()
+                    await self._answers(self.starts)
                 code = await asyncio.to_thread(self._process.wait)
-            self._up.clear()
+            await self._answers(0)
             if not self._stopping:
                 self.exits[code] += 1
 

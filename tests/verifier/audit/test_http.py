@@ -4,6 +4,7 @@ import gzip
 import socket
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from ledger_verifier.formats.errors import TileError
 from ledger_verifier.formats.tiles import Tile
 
 from .conftest import SIZE, Verify
-from .world import TOKEN, LogServer, Reply, World, policy, serving
+from .world import TOKEN, LogServer, Reply, World, change_entry, policy, serving
 
 
 @contextmanager
@@ -37,6 +38,18 @@ def test_one_connection_serves_a_whole_log(members: dict[str, bytes]) -> None:
         assert report.verdict is Verdict.VERIFIED
         assert len(server.requests) == len(members)
         assert len(set(server.requests)) == len(members)
+
+
+def test_many_changed_entries_are_fetched_once_more_and_no_oftener(
+    members: dict[str, bytes], world: World
+) -> None:
+    for position in range(10, 40):
+        change_entry(members, SIZE, position, world.entries[position + 1])
+    with serving(members) as server, reading(server) as reader:
+        report = verify_log(reader, policy())
+        assert report.failures[0].position == 10
+        fetched = Counter(path for path in server.requests if "/entries/" in path)
+    assert max(fetched.values()) == 2
 
 
 def test_a_prefix_before_the_paths(members: dict[str, bytes]) -> None:

@@ -318,6 +318,9 @@ def write_log(members: Mapping[str, bytes], path: Path) -> Path:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body go out apart; held back, each body would wait for the client's late
+    # acknowledgement.
+    disable_nagle_algorithm = True
     server: "LogServer"
 
     def do_GET(self) -> None:

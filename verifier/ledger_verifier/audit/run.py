@@ -67,6 +67,7 @@ class Run:
         self._entries = 0
         self._reached = self._before
         self._ending: Ending | None = None
+        self._looked_at: tuple[Tile, list[bytes] | None] | None = None
         self._duplicates = Duplicates() if manner.unique else None
         rows = () if earlier is None else earlier.rows
         self._tree = CellTree(self._source.tile, TILE_WIDTH * self._first, rows)
@@ -207,7 +208,11 @@ class Run:
     def _stream_at(self, position: int) -> str | None:
         index = position // TILE_WIDTH
         width = min(TILE_WIDTH, self._trusted.size - index * TILE_WIDTH)
-        entries = self._source.bundle(Tile(None, index, width))
+        tile = Tile(None, index, width)
+        # Asked for one position after another: what was changed often lies close together.
+        if self._looked_at is None or self._looked_at[0] != tile:
+            self._looked_at = (tile, self._source.bundle(tile))
+        entries = self._looked_at[1]
         return None if entries is None else stream_of(entries[position % TILE_WIDTH])
 
     def _report_duplicates(self, duplicates: Duplicates) -> None:

@@ -1,0 +1,136 @@
+"""The ledger that is attacked: made through the service, as every ledger is.
+
+It has cases with shares, recipients' acknowledgements and readings, restricted streams, content,
+erasures in its first half, and two or three tiles of entries, the last of them partial.
+"""
+
+import asyncio
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from ledger.access import Role
+from ledger.application import Ledger
+from ledger.config import DataDirectory
+from ledger.initialise import initialise
+from ledger.store import open_store
+from ledger_verifier.formats.bundle import BundleReader
+from ledger_verifier.formats.entry import StreamRef
+from tests.ledger.acts import act, credential, identified
+
+#: Entries of a ledger that is served to auditors: three tiles.
+SERVED_SIZE = 600
+#: Entries of one that is attacked in the database, of which every run of fsck opens every sealed
+#: field: two tiles.
+STORED_SIZE = 320
+CASES = 12
+BUNDLES = 3
+ORIGIN = "ledger.test/tampered"
+
+ANY = credential()
+DPO = credential(Role.DPO)
+ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
+_LIFE = (
+    "support.offered",
+    "subject.notified",
+    "data.disclosed",
+    "disclosure.acknowledged",
+    "data.disclosed",
+    "disclosure.acknowledged",
+    "case.closed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A ledger at rest, and what an auditor and its clients were given while it grew."""
+
+    directory: DataDirectory
+    entries: tuple[bytes, ...]
+    publications: tuple[tuple[int, bytes], ...]
+    receipts: Mapping[int, bytes]
+    cases: tuple[Mapping[str, bytes], ...]
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        """The entries, read; fresh at every call."""
+        return [orjson.loads(raw) for raw in self.entries]
+
+
+def make_subject(path: Path, size: int, database: str | None = None) -> Subject:
+    """Create a ledger and fill it with that many entries; on SQLite unless given the URL of an
+    empty database."""
+    directory = initialise(path, origin=ORIGIN, database=database, publish_seconds=0.1)
+    receipts: dict[int, bytes] = {}
+    cases = asyncio.run(_fill(directory, receipts, size))
+    store = open_store(directory.database)
+    try:
+        entries = tuple(stored.raw for stored in store.entries(0, size))
+        publications = tuple((covered, raw) for _, covered, raw in store.publications())
+    finally:
+        store.close()
+    assert len(entries) == publications[-1][0] == size
+    return Subject(directory, entries, publications, receipts, cases)
+
+
+async def _fill(
+    directory: DataDirectory, receipts: dict[int, bytes], wanted: int
+) -> tuple[Mapping[str, bytes], ...]:
+    async with Ledger.open(directory.path) as ledger:
+        filler = _Filler(ledger, receipts)
+        streams = [StreamRef("case", str(uuid4())) for _ in range(CASES)]
+        await filler.batch([act("hub.activated"), act("agreement.registered")])
+        for start in range(0, CASES, 6):
+            await filler.batch([identified(stream) for stream in streams[start : start + 6]])
+        await filler.published()
+        for round_, type_name in enumerate(_LIFE):
+            for start in range(0, CASES, 6):
+                await filler.batch([act(type_name, s) for s in streams[start : start + 6]])
+            await filler.batch([act("notification.withheld"), act("content.referred")])
+            for stream in streams[round_ : round_ + 2]:
+                await ledger.case(DPO, stream.id, ACTOR, None)
+            if round_ == 2:
+                for stream in streams[-3:]:
+                    await filler.batch([act("erasure.executed", stream)])
+            if round_ % 2:
+                await filler.published()
+        bundles = [
+            await ledger.case_bundle(DPO, stream.id, ACTOR, "inspection")
+            for stream in streams[:BUNDLES]
+        ]
+        size = int((await ledger.status())["tree_size"])
+        while size < wanted:
+            # One sealed field each, so that a run of fsck is short.
+            events = [act("case.closed", streams[n % CASES]) for n in range(wanted - size)]
+            await filler.batch(events[:60])
+            await filler.published()
+            size = int((await ledger.status())["tree_size"])
+    return tuple(_members(raw) for raw in bundles)
+
+
+class _Filler:
+    def __init__(self, ledger: Ledger, receipts: dict[int, bytes]) -> None:
+        self._ledger, self._receipts = ledger, receipts
+
+    async def batch(self, submissions: list[Any]) -> None:
+        erases = any(submission.type == "erasure.executed" for submission in submissions)
+        for recorded in await self._ledger.record(DPO if erases else ANY, submissions):
+            self._receipts[recorded.position] = recorded.receipt.encode()
+
+    async def published(self) -> None:
+        """Wait until all there is has been published."""
+        while True:
+            status = await self._ledger.status()
+            if status["published_size"] == status["tree_size"]:
+                return
+            await asyncio.sleep(0.01)
+
+
+def _members(raw: bytes) -> Mapping[str, bytes]:
+    bundle = BundleReader(io.BytesIO(raw))
+    return {name: bundle.read(name) for name in bundle.names}
