@@ -9,9 +9,10 @@ that the log records, and the key store, which must hold their keys and none tha
 However the ledger is damaged, the answer is a report that says where.
 """
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,7 @@ from typing import Final
 from rich.console import Console
 
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS
+from ledger.database import DATABASE_ERRORS, Cursor
 from ledger.errors import ConfigurationError
 from ledger.fsck.checkpoints import (
     check_head,
@@ -28,13 +29,14 @@ from ledger.fsck.checkpoints import (
     known_to_guard,
     read_guard,
 )
+from ledger.fsck.definitions import AMCHECK, EVENT_STORE, KEY_STORE, discordant, foreign
 from ledger.fsck.erasures import Since, check_key_store
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
 from ledger.fsck.shape import misshapen, unreadable
 from ledger.fsck.signing import check_signing_keys
 from ledger.fsck.tables import TableChecker
-from ledger.fsck.vault import Vault
+from ledger.fsck.vault import KeyStoreError, Vault
 from ledger.store import open_store
 from ledger.store.rows import Rows, select_head
 from ledger.vault.wrapper import LocalKeyWrapper
@@ -119,8 +121,22 @@ class _Check:
 
     def run(self, progress: Progress | None) -> Report:
         directory, rows, findings = self.directory, self.rows, self.findings
+        # Before anything is read: a view in a table's place may never end.
+        for failure in foreign(rows, EVENT_STORE, sqlite=directory.embedded):
+            findings.fail(failure, source="definitions")
+        if findings.failed:
+            return build_report("database", findings, self.policy, None, self.digest)
         for failure in misshapen(rows, self.position_sql, untyped=directory.embedded):
             findings.fail(failure, source="shape")
+        if findings.failed:
+            return build_report("database", findings, self.policy, None, self.digest)
+        vault = Vault(directory.key_database, LocalKeyWrapper(directory.wrapping_key()))
+        with closing(vault):
+            return self._run(vault, progress)
+
+    def _run(self, vault: Vault, progress: Progress | None) -> Report:
+        directory, rows, findings = self.directory, self.rows, self.findings
+        self._ask_vault(vault, partial(foreign, store=KEY_STORE, sqlite=vault.embedded))
         if findings.failed:
             return build_report("database", findings, self.policy, None, self.digest)
         head = select_head(rows)
@@ -128,8 +144,7 @@ class _Check:
             rows, self.position_sql, head, checkpoint_of(rows, head, self.policy)
         )
         earlier = known_to_guard(self.guard, self.policy, head, findings)
-        vault = Vault(directory.key_database, LocalKeyWrapper(directory.wrapping_key()))
-        with closing(vault), closing(open_store(directory.database)) as store:
+        with closing(open_store(directory.database)) as store:
             since = Since(store, 0 if head is None else head.size)
             sealed = SealedChecker(
                 rows, self.position_sql, directory.origin, vault, since, findings
@@ -145,10 +160,31 @@ class _Check:
             check_head(head, self.policy, findings)
             if head is not None and report.checkpoint is not None:
                 tables.check_totals()
-                check_publications(rows, self.position_sql, self.policy, head, findings)
+                whole = all(failure.tile is None for failure in report.failures)
+                check_publications(
+                    rows, self.position_sql, self.policy, head, findings, whole=whole
+                )
                 check_key_store(vault, sealed.erasures, head.size, since, findings)
         check_signing_keys(directory, self.policy, tables.log_keys, findings)
+        if report.verdict is not Verdict.FAILED and not findings.failed:
+            self._check_indexes(vault)
         return _joined(report, findings)
+
+    def _check_indexes(self, vault: Vault) -> None:
+        """What is read by an index, here and by the service, must be what the tables hold."""
+        if self.directory.embedded:
+            for failure in discordant(self.rows, EVENT_STORE):
+                self.findings.fail(failure, source="indexes")
+        if vault.embedded:
+            self._ask_vault(vault, partial(discordant, store=KEY_STORE))
+        if not (self.directory.embedded and vault.embedded):
+            self.findings.not_assessed.append(AMCHECK)
+
+    def _ask_vault(self, vault: Vault, question: Callable[[Cursor], Iterator[Failure]]) -> None:
+        # One that cannot be read is reported when its keys are asked for.
+        with suppress(KeyStoreError):
+            for failure in vault.ask(question):
+                self.findings.fail(failure, source="key store")
 
 
 def _checked(check: _Check, progress: Progress | None) -> Report:

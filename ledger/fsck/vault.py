@@ -5,16 +5,18 @@ a `KeyStoreError` whose message is fit for a report. No transaction is held from
 next, so that an erasure can empty the key store's write-ahead log meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from ledger.database import DATABASE_ERRORS, Database, is_postgres_url, open_database
+from ledger.database import DATABASE_ERRORS, Cursor, Database, is_postgres_url, open_database
 from ledger.errors import VaultUnavailable
 from ledger.vault.wrapper import KeyWrapper
+from ledger_verifier.audit.report.model import Failure
 
 #: Keys read together.
 _PAGE = 500
@@ -81,16 +83,30 @@ class Vault:
             raise KeyStoreError("the key store does not say through which entry it has erased")
         return through
 
+    @property
+    def embedded(self) -> bool:
+        """Whether the key store is a SQLite file."""
+        return not is_postgres_url(self._location)
+
+    def ask(self, question: Callable[[Cursor], Iterator[Failure]]) -> list[Failure]:
+        """Put a question about the key store itself. Raises KeyStoreError."""
+        with self._rows() as rows:
+            return list(question(rows))
+
     def _select(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._rows() as rows:
+            rows.execute(sql, values)
+            return rows.fetchall()
+
+    @contextmanager
+    def _rows(self) -> Iterator[Cursor]:
         if self._closed is None and self._database is None:
             self._closed = self._open()
         if self._database is None:
             raise KeyStoreError(self._closed)
         try:
             with self._database.transaction() as rows:
-                rows.execute(sql, values)
-                found: list[tuple[Any, ...]] = rows.fetchall()
-                return found
+                yield rows
         except DATABASE_ERRORS as error:
             reason = f"the key store cannot be read: {type(error).__name__}"
             raise KeyStoreError(reason) from error

@@ -187,8 +187,8 @@ def test_an_erasure_that_was_carried_out_but_not_noted(copy: DataDirectory) -> N
         ("UPDATE vault_state SET applied_through = 100000", "rolled back"),
         ("UPDATE vault_state SET applied_through = -1", "key store"),
         ("DELETE FROM vault_state", "key store.*state"),
-        ("DROP TABLE vault_state", "key store cannot be read"),
-        ("DROP TABLE stream_keys", "key store cannot be read"),
+        ("DROP TABLE vault_state", "key store (cannot be read|lacks the table)"),
+        ("DROP TABLE stream_keys", "key store (cannot be read|lacks the table)"),
     ],
 )
 def test_the_key_stores_own_state(copy: DataDirectory, sql: str, words: str) -> None:

@@ -60,6 +60,7 @@ async def test_two_replicas(first: DataDirectory, second: DataDirectory) -> None
             before = load.by.copy()
             await load.reach(60)
             assert all(load.by[service] > before[service] for service in (0, 1))
+        onlooker.execute("DROP TRIGGER note_publisher ON publications")
         by = onlooker.execute("SELECT session, locked FROM published_by ORDER BY seq").fetchall()
         assert all(locked for _, locked in by)
         sessions = [session for session, _ in groupby(session for session, _ in by)]
