@@ -44,7 +44,11 @@ log = structlog.get_logger("hub_ledger.serve")
 )
 @click.option("--port", required=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--accept-clock", is_flag=True, help="Start although the clock has leapt a day.")
+@click.option(
+    "--accept-clock",
+    is_flag=True,
+    help="Start although the clock is a day past the last entry, or a minute before it.",
+)
 @explained
 def serve(data: Path, port: int, host: str, accept_clock: bool) -> None:
     """Serve the ledger over HTTP. Put a proxy with TLS before it."""

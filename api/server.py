@@ -45,7 +45,12 @@ class Runner(web.AppRunner):
         answer = server.request_handler
 
         async def answer_plainly(request: web.BaseRequest) -> web.StreamResponse:
-            # aiohttp looks at Expect before the application's middlewares see the request.
+            # aiohttp looks at Expect before the application's middlewares see the request, and
+            # would repeat what it does not know.
+            if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+                reply = of_aiohttp(web.HTTPExpectationFailed())
+                reply.headers.update(SECURITY_HEADERS)
+                return reply
             try:
                 return await answer(request)
             except web.HTTPException as error:

@@ -89,11 +89,12 @@ class Recorder:
                 }
             new = [key for key in first if key not in known]
             if new:
-                if any(submission.type == CORRECTION for submission in submissions):
-                    await asyncio.to_thread(self._check_corrections, submissions)
                 items = [drafts[key] for key in new]
                 indexes = [first[key] for key in new]
+                # Whose the streams are comes first: what is in them is not for others to learn.
                 _foresee(credential, items, indexes, heads)
+                if any(submission.type == CORRECTION for submission in submissions):
+                    await asyncio.to_thread(self._check_corrections, submissions)
                 outcome = await self._append(items)
                 if isinstance(outcome, Refused):
                     if outcome.why in (VERSION, HUB, AHEAD):
@@ -257,6 +258,9 @@ def _foresee(
             with _at(indexes[place], len(indexes)):
                 check_erases(credential, Owner(head.hub, head.organisation))
         version = seen.get(item.stream, 0 if head is None else head.version)
+        if item.event_type.recipient and not credential.all:
+            with _at(indexes[place], len(indexes)):
+                _check_expects_nothing(submission)
         refused: Refused | None = None
         if head is not None and head.hub != submission.hub and not item.event_type.recipient:
             refused = Refused(HUB, place)
@@ -265,6 +269,16 @@ def _foresee(
         if refused is not None:
             raise _refusal(credential, refused, indexes, submission.stream)
         seen[item.stream] = version + 1
+
+
+def _check_expects_nothing(submission: Submission) -> None:
+    """Recipients write to streams of other hubs, whose length they would learn by guessing it.
+    Raises Invalid, whatever the stream."""
+    if submission.expected_version is not None:
+        raise Invalid(
+            "A recipient's event goes to a stream whose version is not the recipient's to know.",
+            [FieldError("/expectedversion", "is not taken for this type: leave it out")],
+        )
 
 
 def _given_up(why: str) -> LedgerError:

@@ -163,7 +163,10 @@ ROUTES: Final = (
         body={
             "required": True,
             "content": {
-                "application/cloudevents+json": {"schema": ref("CloudEvent")},
+                "application/cloudevents+json": {
+                    "schema": ref("CloudEvent"),
+                    "examples": {item.type: {"value": item.example} for item in CATALOGUE.types()},
+                },
                 "application/cloudevents-batch+json": {"schema": ref("CloudEventBatch")},
                 "application/json": {
                     "schema": {

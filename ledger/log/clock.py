@@ -62,8 +62,8 @@ class Clock:
         if past > MAX_GAP_SECONDS or past < -MAX_DRIFT_SECONDS:
             where = "24 h past" if past > 0 else "60 s before"
             raise IntegrityAlarm(
-                f"The clock is more than {where} the last entry. If the clock is right, start once "
-                "with --accept-clock."
+                f"The clock is more than {where} the last entry. If the clock is right, start "
+                "with --accept-clock: every start needs it until something has been recorded."
             )
 
     def check_database(self, database_now: float | None) -> None:

@@ -127,12 +127,13 @@ async def test_when_the_writer_dies_it_stops_and_says_so(
 
 
 @pytest.mark.parametrize("address", ["/", "/v1/events", "/nowhere"])
+@pytest.mark.parametrize("expected", [SECRET.encode(), SECRET.encode() + b"\xe9"])
 async def test_an_expectation_that_is_not_met_is_refused_without_its_words(
-    service: Service, address: str
+    service: Service, address: str, expected: bytes
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", await service.port())
-    lines = [f"GET {address} HTTP/1.1", "Host: x", f"Expect: {SECRET}", "Connection: close"]
-    writer.write("\r\n".join([*lines, "", ""]).encode())
+    lines = [f"GET {address} HTTP/1.1".encode(), b"Host: x", b"Expect: " + expected]
+    writer.write(b"\r\n".join([*lines, b"Connection: close", b"", b""]))
     raw = await asyncio.wait_for(reader.read(), 10)
     writer.close()
     head, _, body = raw.partition(b"\r\n\r\n")

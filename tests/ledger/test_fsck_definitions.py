@@ -203,6 +203,6 @@ def test_a_damaged_cell_accuses_no_publication(directory: DataDirectory) -> None
     change(directory.database, "UPDATE cells SET hash = zeroblob(32) WHERE level = 0 AND idx = 3")
     report = check(directory)
     assert report.verdict is Verdict.FAILED
-    assert [failure.tile for failure in report.failures][0] is not None
+    assert report.failures[0].tile is not None
     assert not any("publication" in failure.reason for failure in report.failures)
     assert any("publications" in line for line in report.not_assessed)

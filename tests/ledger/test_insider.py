@@ -103,6 +103,34 @@ async def test_another_hub_learns_nothing_of_a_streams_length(shared: Ledger) ->
 
 
 @shared_loop
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_recipient_cannot_guess_a_streams_length(shared: Ledger, there: bool) -> None:
+    """The answer is the same for any version, and for a case that is not there."""
+    case = await a_case(shared) if there else StreamRef("case", str(uuid4()))
+    recipient = bound(Role.SUBMITTER, ELSEWHERE)
+    for version in (0, 2, 99):
+        probe = act("disclosure.acknowledged", case, hub=ELSEWHERE, expected_version=version)
+        with pytest.raises(Invalid) as caught:
+            await shared.record(
+                recipient,
+                [replace(probe, organisation="lewisham-council", source="lewisham-cases")],
+            )
+        assert [field.pointer for field in caught.value.fields] == ["/expectedversion"]
+        assert caught.value.extra == {}
+
+
+@shared_loop
+async def test_a_correction_tells_another_hub_nothing(shared: Ledger) -> None:
+    person = identified()
+    await shared.record(ANY, [person])
+    for named in (person.id, str(uuid4())):
+        probe = act("event.corrected", person.stream, hub=ELSEWHERE)
+        data = {**probe.data, "corrected_event": named}
+        with pytest.raises(OutOfScope):
+            await shared.record(ANY, [replace(probe, data=data)])
+
+
+@shared_loop
 async def test_a_list_of_cases_tells_nothing_of_what_is_in_them(shared: Ledger) -> None:
     await a_case(shared)
     page, _ = await shared.cases(DPO, None, 1000)
