@@ -1,14 +1,14 @@
 """`ledger-verify`: verifies a log, a bundle or a receipt, and says what was found.
 
 Exit codes: 0 VERIFIED, 3 UNWITNESSED, 4 UNVERIFIABLE, 1 FAILED; 2 when the command, the policy or
-another of the auditor's own files cannot be used, or when all is VERIFIED and a file asked for
-could not be written. With `--json` exactly one object is printed to standard output; everything
-that is not the report goes to standard error. The report is printed before a file is written.
+another of the auditor's own files cannot be used, or when all is VERIFIED and the report could not
+be printed or a file asked for could not be written. With `--json` exactly one object is printed to
+standard output; everything that is not the report goes to standard error. The report is printed
+before a file is written.
 """
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -24,20 +24,16 @@ from ledger_verifier.audit.engine import Options, verify_log
 from ledger_verifier.audit.given import Trust, UsageError, is_kind, read, read_policy, trust
 from ledger_verifier.audit.identity import VERSION, source_sha256
 from ledger_verifier.audit.kinds import LOOKED_AT, Kind, kind_of
-from ledger_verifier.audit.outputs import Outputs
+from ledger_verifier.audit.outputs import Outputs, say, show
 from ledger_verifier.audit.readers.archive import BundleLogReader
 from ledger_verifier.audit.readers.http import HttpLogReader
 from ledger_verifier.audit.readers.recording import RecordingReader
 from ledger_verifier.audit.receipt import verify_receipt
-from ledger_verifier.audit.report.as_json import as_json
 from ledger_verifier.audit.report.build import failed_report, unread_report
 from ledger_verifier.audit.report.model import Report
-from ledger_verifier.audit.report.terminal import print_report
 from ledger_verifier.audit.state import StateError
-from ledger_verifier.formats.bundle import MANIFEST, BundleReader
-from ledger_verifier.formats.entry import MAX_ENTRY
+from ledger_verifier.formats.bundle import BundleReader
 from ledger_verifier.formats.errors import BundleError
-from ledger_verifier.formats.proof import MAX_PROOF
 
 TOKEN_VARIABLE: Final = "LEDGER_TOKEN"  # noqa: S105 - the name of a variable
 MAX_JOBS: Final = 64
@@ -55,20 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 outputs.expect(getattr(arguments, name, None), replaced=replaced)
             report = run(arguments, stack, outputs)
             outputs.page(arguments.html)
-            if arguments.json:
-                sys.stdout.buffer.write(as_json(report))
-            else:
-                print_report(report, Console())
-            sys.stdout.flush()
-            errors = outputs.write(report)
+            errors = [*show(report, as_object=arguments.json), *outputs.write(report)]
     except (UsageError, StateError) as error:
-        print(f"ledger-verify: {error}", file=sys.stderr)  # noqa: T201
+        say(str(error))
         return 2
     except KeyboardInterrupt:
-        print("ledger-verify: interrupted, nothing was decided", file=sys.stderr)  # noqa: T201
+        say("interrupted, nothing was decided")
         return 130
     for reason in errors:
-        print(f"ledger-verify: {reason}", file=sys.stderr)  # noqa: T201
+        say(reason)
     # A verdict that asks for attention is not hidden behind a file.
     return report.verdict.exit_code or (2 if errors else 0)
 
@@ -166,10 +157,7 @@ def _run_log(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) 
         and urlsplit(arguments.url).scheme == "http"
         and urlsplit(arguments.url).hostname not in _LOOPBACK
     ):
-        print(  # noqa: T201
-            "ledger-verify: warning: the token goes over the network unencrypted (http)",
-            file=sys.stderr,
-        )
+        say("warning: the token goes over the network unencrypted (http)")
     recording = stack.enter_context(RecordingReader(http)) if arguments.save else None
     options = Options(
         unique=arguments.unique,
@@ -216,7 +204,7 @@ def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Output
             "file again"
         )
         return failed_report("bundle", known.policy, known.digest, reason)
-    if MANIFEST in bundle:
+    if not BundleLogReader.reads(bundle):
         report = verify_case(
             bundle,
             known.policy,
@@ -232,14 +220,15 @@ def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Output
 
 
 def _verify_log_bundle(arguments: argparse.Namespace, known: Trust, bundle: BundleReader) -> Report:
+    reader = BundleLogReader(bundle)
     options = Options(
         unique=arguments.unique,
         jobs=arguments.jobs,
         full=arguments.full,
         policy_sha256=known.digest,
         subject="log bundle",
+        strays=reader.strays,
     )
-    reader = BundleLogReader(bundle)
     with _progress(arguments) as progress:
         report = verify_log(
             reader,
@@ -259,14 +248,15 @@ def _verify_log_bundle(arguments: argparse.Namespace, known: Trust, bundle: Bund
 def _run_receipt(arguments: argparse.Namespace, _stack: ExitStack, _outputs: Outputs) -> Report:
     policy, digest = read_policy(arguments.policy)
     contents: list[bytes] = []
-    for name, limit in ((arguments.file, MAX_PROOF), (arguments.entry, MAX_ENTRY + 2)):
+    for name in (arguments.file, arguments.entry):
         try:
-            contents.append(read(Path(name), limit))
+            contents.append(read(Path(name), LOOKED_AT))
         except OSError as error:
             reason = f"{Path(name).name} cannot be read: {error.strerror}"
             return unread_report("receipt", policy, digest, reason)
     receipt, entry = Path(arguments.file), Path(arguments.entry)
-    if [kind_of(raw) for raw in contents] == [Kind.ENTRY, Kind.RECEIPT]:
+    kinds = [kind_of(raw, path) for raw, path in zip(contents, (receipt, entry), strict=True)]
+    if kinds == [Kind.ENTRY, Kind.RECEIPT]:
         raise UsageError(
             "the two files are swapped: the receipt comes first, and the entry after --entry"
         )

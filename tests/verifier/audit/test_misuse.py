@@ -17,7 +17,8 @@ from ledger_verifier.formats.policy import Policy, PolicyLog
 
 from .conftest import Verify
 from .test_cli import CASE, SIZE, WORLD, as_object, called, good, trust
-from .world import TOKEN, policy, serving, write_log
+from .test_tampering import altered
+from .world import TOKEN, change_entry, policy, serving, write_log
 
 __all__ = ["good", "trust"]
 
@@ -197,3 +198,118 @@ def test_a_state_file_of_another_log_is_not_passed_over(
         live = ("log", server.url, "--token", TOKEN)
         assert as_object(capsysbinary, *live, *given)["verdict"] == "UNVERIFIABLE"
     assert state.read_bytes() == before
+
+
+def damaged(members: dict[str, bytes]) -> dict[str, bytes]:
+    change_entry(members, SIZE, 123, altered(WORLD.entries[123]))
+    return members
+
+
+@pytest.mark.parametrize("content", [b'{"format":"x"}', b"", b"nonsense"])
+@pytest.mark.parametrize("name", ["manifest.json", "a", "entries/000000000123", "tile/x"])
+def test_a_member_added_to_a_log_bundle_hides_nothing(
+    capsysbinary: pytest.CaptureFixture[bytes],
+    trust: str,
+    tmp_path: Path,
+    name: str,
+    content: bytes,
+) -> None:
+    """With a manifest it must not pass for a case bundle of a format that is not known."""
+    stray = f"{name} is no part of a log, yet it is in the bundle"
+    path = write_log({**damaged(WORLD.members()), name: content}, tmp_path / "bad")
+    value = as_object(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert (value["verdict"], value["subject"]) == ("FAILED", "log bundle")
+    assert [f.get("position") for f in value["failures"]] == [123, None]
+    assert value["failures"][1]["reason"] == stray
+    path = write_log({**WORLD.members(), name: content}, tmp_path / "good")
+    value = as_object(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert value["verdict"] == "FAILED"
+    assert [f["reason"] for f in value["failures"]] == [stray]
+    assert value["checked"]["entries"] == SIZE
+
+
+def test_many_members_that_belong_to_no_log_are_one_failure(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_path: Path
+) -> None:
+    strays = {f"x{number:04d}": b"" for number in range(2000)}
+    path = write_log({**damaged(WORLD.members()), **strays}, tmp_path / "bad")
+    value = as_object(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert value["failure_count"] == 2
+    assert value["failures"][0]["position"] == 123
+    assert "x0000 is no part of a log" in value["failures"][1]["reason"]
+    assert "1999 more such members" in value["failures"][1]["reason"]
+
+
+def test_a_member_added_to_a_log_bundle_is_not_remembered_as_good(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, good: str, tmp_path: Path
+) -> None:
+    given = ("--policy", trust, "--state", str(tmp_path / "state"))
+    path = str(write_log({**WORLD.members(), "manifest.json": b"{}"}, tmp_path / "bad"))
+    assert as_object(capsysbinary, "bundle", path, *given)["verdict"] == "FAILED"
+    assert not (tmp_path / "state").exists()
+    assert as_object(capsysbinary, "bundle", good, *given)["verdict"] == "VERIFIED"
+    assert as_object(capsysbinary, "bundle", path, *given)["verdict"] == "FAILED"
+
+
+def test_a_case_bundle_with_a_tile_is_not_verified(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_path: Path
+) -> None:
+    with WORLD.case(CASE).write(tmp_path / "case").open("rb") as file:
+        bundle = BundleReader(file)
+        members = {name: bundle.read(name) for name in bundle}
+    path = write_log({**members, "tile/0/000": b"x"}, tmp_path / "bad")
+    value = as_object(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert value["verdict"] == "FAILED"
+
+
+def prefixed(raw: bytes) -> dict[str, bytes]:
+    """What begins as a file of another kind, or holds the marks of one, and goes on as itself."""
+    signature = "\n\n\N{EM DASH} x AAAAAAAA\n".encode()
+    return {
+        "a signature": b"x" + raw[:50] + signature + raw[50:],
+        "a signature at its end": b"x" + raw + signature,
+        "a checkpoint before": WORLD.checkpoint() + raw,
+        "a checkpoint after": b"x" + raw + b"\n" + WORLD.checkpoint(),
+        "a policy's line": b"# x\nlog a\n" + raw,
+        "a policy before": policy().encode() + raw,
+        "a receipt before": WORLD.receipt(40) + raw,
+        "a receipt's line": b"c2sp.org/tlog-proof@v1\n" + raw,
+        "a bundle's mark": b"PK\3\4" + raw,
+        "a state file's beginning": b'{"format":"hub-ledger/verifier-state@v2","logs":{}}' + raw,
+        "a state file before": b'{"format":"hub-ledger/verifier-state@v2","logs":{}}\n' + raw,
+    }
+
+
+@pytest.mark.parametrize("how", prefixed(b""))
+def test_an_altered_entry_is_no_file_of_another_kind(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_path: Path, how: str
+) -> None:
+    receipt, entry = tmp_path / "receipt", tmp_path / "entry"
+    receipt.write_bytes(WORLD.receipt(40))
+    entry.write_bytes(prefixed(WORLD.entries[40])[how])
+    given = ("receipt", str(receipt), "--entry", str(entry), "--policy", trust)
+    assert as_object(capsysbinary, *given)["verdict"] == "FAILED"
+
+
+@pytest.mark.parametrize("old", [b"c2sp", b"org", b"index", b"\n", b"v1"])
+def test_an_altered_receipt_is_no_file_of_another_kind(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_path: Path, old: bytes
+) -> None:
+    receipt, entry = tmp_path / "receipt", tmp_path / "entry"
+    raw = WORLD.receipt(40)
+    entry.write_bytes(WORLD.entries[40])
+    for bad in (raw.replace(old, old.swapcase() + b" ", 1), raw.replace(old, b"", 1)):
+        receipt.write_bytes(bad)
+        given = ("receipt", str(receipt), "--entry", str(entry), "--policy", trust)
+        assert as_object(capsysbinary, *given)["verdict"] in ("FAILED", "UNVERIFIABLE")
+
+
+@pytest.mark.parametrize("start", [b"Q", b"", b"# x\nlog a\nP", b"{", b"c2sp.org/tlog-proof@v1\nP"])
+def test_an_altered_bundle_is_no_file_of_another_kind(
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, good: str, tmp_path: Path, start: bytes
+) -> None:
+    path = tmp_path / "bad"
+    path.write_bytes(start + Path(good).read_bytes()[1:])
+    value = as_object(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert value["verdict"] == "UNVERIFIABLE"
+    assert "bad is not a bundle" in value["lacking"][0]

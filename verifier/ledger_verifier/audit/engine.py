@@ -44,7 +44,7 @@ class Options:
     `wait` is how many seconds a live log may take to publish a checkpoint as large as one it has
     issued, asked for every `poll` seconds; `clock` is monotonic.
     `policy_sha256` is the digest of the policy file as given, `subject` what a report calls the
-    input. `observer` looks on.
+    input. `strays` names what is in the input and belongs to no log. `observer` looks on.
     """
 
     unique: bool = False
@@ -57,6 +57,7 @@ class Options:
     sleep: Callable[[float], None] = time.sleep
     policy_sha256: str | None = None
     subject: str = "log"
+    strays: tuple[str, ...] = ()
     observer: Observer | None = None
 
 
@@ -78,6 +79,7 @@ def verify_log(
     """
     options = options or Options()
     findings = Findings()
+    _refuse_strays(options.strays, findings)
     seen = [*earlier]
     trusted, waited = _obtain(reader, policy, seen, remembered, findings, options)
     if trusted is None:
@@ -86,7 +88,7 @@ def verify_log(
     manner = Manner(options.unique, options.jobs, options.observer, progress)
     task = _Task(reader, policy, trusted, tuple(seen), waited, manner, options)
     binding = task.binding()
-    resume = task.resumable(state, binding)
+    resume = None if findings.failed else task.resumable(state, binding)
     if resume is None:
         run, ending = task.attempt(findings)
     else:
@@ -183,6 +185,13 @@ class _Task:
     def _still_to_compare(self, size: int) -> tuple[Trusted, ...]:
         origin = self.trusted.origin
         return tuple(k for k in self.seen if k.origin != origin or k.size >= size)
+
+
+def _refuse_strays(strays: Sequence[str], findings: Findings) -> None:
+    """One failure for all, so that a flood of them pushes out nothing that another check finds."""
+    if strays:
+        more = f" ({len(strays) - 1} more such members)" if len(strays) > 1 else ""
+        findings.fail(Failure(f"{strays[0]} is no part of a log, yet it is in the bundle{more}"))
 
 
 def _obtain(

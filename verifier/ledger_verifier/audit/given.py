@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ledger_verifier.audit.kinds import BELONGS, Kind, kind_of
+from ledger_verifier.audit.kinds import BELONGS, Kind, begins_as, kind_of
 from ledger_verifier.audit.state import State
 from ledger_verifier.audit.trust import Trusted, earlier_checkpoint
 from ledger_verifier.formats.bundle import CHECKPOINT, BundleReader
@@ -38,8 +38,11 @@ class Trust:
 
 
 def is_kind(wanted: Kind, path: Path, start: bytes) -> bool:
-    """Whether a file begins as one of this kind does; raises UsageError when it is of another."""
-    kind = kind_of(start)
+    """Whether a file is one of this kind, or begins as one does; raises UsageError when it is a
+    whole one of another. `start` is its first LOOKED_AT bytes."""
+    if begins_as(wanted, start):
+        return True
+    kind = kind_of(start, path)
     if kind is None or kind is wanted:
         return kind is wanted
     raise UsageError(f"{path.name} is {kind}, not {wanted}: {BELONGS[kind]}")

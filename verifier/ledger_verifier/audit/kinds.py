@@ -1,20 +1,29 @@
 """Tells which of the files that an auditor handles a file is, so that mix-ups are said in words.
 
-Guarantees: this looks at how a file begins and decides nothing about what it is worth. A file that
-may be a damaged or altered one of the kind asked for is of no kind here, and goes to its check.
+Guarantees: a file is of a kind only if it is a whole and well-formed one of that kind, with nothing
+before or after it. This decides nothing about what it is worth. A file that may be a damaged or
+altered one of the kind asked for is of no kind here, and goes to its check.
 """
 
-import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
-#: As much of a file as is looked at.
-LOOKED_AT: Final = 65_536
+from ledger_verifier.audit.state import State, StateError
+from ledger_verifier.formats.bundle import BundleReader
+from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.entry import decode
+from ledger_verifier.formats.errors import FormatError
+from ledger_verifier.formats.note import MAX_NOTE, Note
+from ledger_verifier.formats.policy import MAX_POLICY, Policy
+from ledger_verifier.formats.proof import MAX_PROOF, LogProof
+
+#: As much of a file as is looked at: more than any of them but bundles and state files can have.
+LOOKED_AT: Final = max(MAX_NOTE, MAX_POLICY, MAX_PROOF) + 1
 
 _RECEIPT: Final = b"c2sp.org/tlog-proof@v1\n"
 _ZIP: Final = b"PK\3\4"
-_SIGNED: Final = "\n\n\N{EM DASH} ".encode()
-_POLICY = re.compile(rb"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*(?:log|witness|group|quorum)[ \t]+[^\n]+\n")
+_STATE: Final = b'{"format":"hub-ledger/verifier-state@'
 
 
 class Kind(StrEnum):
@@ -40,16 +49,48 @@ BELONGS: Final = {
 }
 
 
-def kind_of(start: bytes) -> Kind | None:
-    """The kind of the file that begins with these bytes; None where it is of no kind."""
-    if start.startswith(_ZIP):
-        return Kind.BUNDLE
-    if start.startswith(_RECEIPT):
-        return Kind.RECEIPT
-    if start.startswith(b'{"format":"hub-ledger/verifier-state@'):
-        return Kind.STATE
-    if start.startswith(b"{") and b'"format":"hub-ledger/entry@' in start:
-        return Kind.ENTRY
-    if _POLICY.match(start):
+def begins_as(kind: Kind, start: bytes) -> bool:
+    """Whether a file begins as those of this kind do and no other: a bundle or a receipt."""
+    return (kind is Kind.BUNDLE and start.startswith(_ZIP)) or (
+        kind is Kind.RECEIPT and start.startswith(_RECEIPT)
+    )
+
+
+def kind_of(start: bytes, path: Path) -> Kind | None:
+    """The kind of the file at `path`, whose first LOOKED_AT bytes are given; None where it is
+    nothing of any kind from its beginning to its end."""
+    try:
+        if start.startswith(_ZIP):
+            with path.open("rb") as file:
+                BundleReader(file)
+            return Kind.BUNDLE
+        if start.startswith(_STATE):
+            State.load(path)
+            return Kind.STATE
+        if start.startswith(_RECEIPT):
+            LogProof.parse(start)
+            return Kind.RECEIPT
+        if start.startswith(b"{"):
+            # A line end that an editor added makes it no file of another kind.
+            decode(start.rstrip(b"\r\n"))
+            return Kind.ENTRY
+    except (FormatError, StateError, OSError):
+        return None
+    if _is_policy(start):
         return Kind.POLICY
-    return Kind.CHECKPOINT if _SIGNED in start else None
+    return Kind.CHECKPOINT if _is_checkpoint(start) else None
+
+
+def _is_policy(raw: bytes) -> bool:
+    try:
+        return bool(Policy.parse(raw).logs)
+    except FormatError:
+        return False
+
+
+def _is_checkpoint(raw: bytes) -> bool:
+    try:
+        Checkpoint.parse(Note.parse(raw).text)
+    except FormatError:
+        return False
+    return True

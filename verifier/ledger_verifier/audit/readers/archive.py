@@ -2,15 +2,25 @@
 
 Guarantees: a member that the bundle lacks is LackingError, so that an incomplete copy is never
 taken for a damaged log; one whose checksum does not match is given all the same, as damaged, so
-that the tree tells which entry or hash it was. `unread` names the members that no check asked for.
+that the tree tells which entry or hash it was. `unread` counts the tiles that no check asked for,
+and `strays` names the members that are part of no log.
 """
 
+from typing import Final
+
 from ledger_verifier.audit.readers import DamagedEntriesError, DamagedTileError, LackingError
-from ledger_verifier.formats.bundle import CHECKPOINT, BundleReader, MissingMemberError
-from ledger_verifier.formats.errors import DamagedMemberError
+from ledger_verifier.formats.bundle import (
+    CHECKPOINT,
+    MANIFEST,
+    BundleReader,
+    MissingMemberError,
+)
+from ledger_verifier.formats.errors import DamagedMemberError, TileError
 from ledger_verifier.formats.merkle import HASH_SIZE
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.tiles import MAX_ENTRY_SIZE, Tile, decode_entries
+
+_TILES: Final = "tile/"
 
 
 class BundleLogReader:
@@ -18,14 +28,22 @@ class BundleLogReader:
 
     live = False
 
+    @staticmethod
+    def reads(bundle: BundleReader) -> bool:
+        """Whether this is a log bundle: one that holds a tile is, whatever else is in it, for no
+        member that is added may keep the tiles from being checked."""
+        return MANIFEST not in bundle or any(name.startswith(_TILES) for name in bundle)
+
     def __init__(self, bundle: BundleReader) -> None:
         self._bundle = bundle
         self._read: set[str] = set()
+        #: Members that are neither the checkpoint nor at the path of a tile.
+        self.strays = tuple(name for name in bundle if name != CHECKPOINT and not _is_tile(name))
 
     @property
     def unread(self) -> int:
-        """Number of members that have not been asked for."""
-        return sum(1 for name in self._bundle if name not in self._read)
+        """Number of members that have not been asked for, without the strays."""
+        return sum(name not in self._read for name in self._bundle) - len(self.strays)
 
     def checkpoint(self) -> bytes:
         """The bundle's checkpoint; raises LackingError or BundleError."""
@@ -54,3 +72,11 @@ class BundleLogReader:
             return self._bundle.read(name, limit)
         except MissingMemberError as error:
             raise LackingError(str(error)) from None
+
+
+def _is_tile(name: str) -> bool:
+    try:
+        Tile.parse(name)
+    except TileError:
+        return False
+    return True
