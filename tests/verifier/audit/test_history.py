@@ -167,22 +167,72 @@ def test_a_live_log_that_catches_up_is_verified(world: World) -> None:
     assert report.checked["earlier_checkpoints"] == 2
 
 
-def test_a_log_that_goes_away_while_it_is_waited_for(world: World) -> None:
+@pytest.mark.parametrize("silent", [{1}, {1, 2, 3}, {29}, set(range(1, 31))])
+def test_errors_while_a_log_is_waited_for_do_not_end_the_wait(
+    world: World, silent: set[int]
+) -> None:
+    """To answer with an error now and then is no way out of showing what was signed."""
     clock = Clock()
     known = earlier_checkpoint(world.receipt(550), policy(), "the receipt")
     with serving(World(entries=world.entries[:500]).members()) as server:
 
         def sleep(seconds: float) -> None:
             clock.sleep(seconds)
-            server.replies["checkpoint"] = Reply(503)
+            server.replies.pop("checkpoint", None)
+            if len(clock.slept) in silent:
+                server.replies["checkpoint"] = Reply(503)
 
         http = HttpLogReader(server.url, TOKEN)
         report = verify_log(
             http, policy(), earlier=[known], options=Options(clock=clock, sleep=sleep)
         )
         http.close()
-    assert report.verdict is Verdict.UNVERIFIABLE
-    assert len(clock.slept) == 1
+    assert report.verdict is Verdict.FAILED
+    assert [f.position for f in report.failures] == [500]
+    assert "tail is cut off or withheld" in report.failures[0].reason
+    assert len(report.evidence) == 2
+    assert report.lacking[0].startswith("while the log was waited for: checkpoint: ")
+    assert sum(clock.slept) == 60.0
+
+
+def test_a_log_that_catches_up_after_an_error(world: World) -> None:
+    clock = Clock()
+    known = earlier_checkpoint(world.receipt(550), policy(), "the receipt")
+    with serving(world.members()) as server:
+        server.checkpoints = [world.checkpoint(500)]
+
+        def sleep(seconds: float) -> None:
+            clock.sleep(seconds)
+            server.replies.pop("checkpoint", None)
+            if len(clock.slept) < 3:
+                server.replies["checkpoint"] = Reply(503)
+
+        http = HttpLogReader(server.url, TOKEN)
+        report = verify_log(
+            http, policy(), earlier=[known], options=Options(clock=clock, sleep=sleep)
+        )
+        http.close()
+    assert (report.verdict, report.lacking) == (Verdict.VERIFIED, ())
+    assert len(clock.slept) == 3
+
+
+def test_a_false_checkpoint_while_a_log_is_waited_for_is_told_once(world: World) -> None:
+    """It counts, though the log catches up in the end."""
+    clock = Clock()
+    known = earlier_checkpoint(world.receipt(550), policy(), "the receipt")
+    false = world.checkpoint(550).replace(b"\n550\n", b"\n560\n")
+    with serving(world.members()) as server:
+        server.checkpoints = [world.checkpoint(500), false, false]
+        http = HttpLogReader(server.url, TOKEN)
+        report = verify_log(
+            http, policy(), earlier=[known], options=Options(clock=clock, sleep=clock.sleep)
+        )
+        http.close()
+    assert report.verdict is Verdict.FAILED
+    assert len(clock.slept) == 3
+    (failure,) = report.failures
+    assert "does not verify" in failure.reason
+    assert report.tree_size == 600
 
 
 def test_a_log_that_catches_up_with_another_tree(world: World) -> None:

@@ -81,12 +81,12 @@ def verify_log(
     findings = Findings()
     _refuse_strays(options.strays, findings)
     seen = [*earlier]
-    trusted, waited = _obtain(reader, policy, seen, remembered, findings, options)
+    trusted = _obtain(reader, policy, seen, remembered, findings, options)
     if trusted is None:
         return build_report(options.subject, findings, policy, None, options.policy_sha256)
     foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
     manner = Manner(options.unique, options.jobs, options.observer, progress)
-    task = _Task(reader, policy, trusted, tuple(seen), waited, manner, options)
+    task = _Task(reader, policy, trusted, tuple(seen), manner, options)
     binding = task.binding()
     resume = None if findings.failed else task.resumable(state, binding)
     if resume is None:
@@ -109,7 +109,6 @@ class _Task:
     policy: Policy
     trusted: Trusted
     seen: tuple[Trusted, ...]
-    waited: bool
     manner: Manner
     options: Options
 
@@ -117,7 +116,7 @@ class _Task:
         """Verify everything, or what came after `earlier`."""
         seen = self.seen if earlier is None else self._still_to_compare(earlier.size)
         history = History(self.trusted, seen, findings)
-        history.judge_larger(self.waited, self.options.wait)
+        history.judge_larger(self.reader.live, self.options.wait)
         run = Run(self.reader, self.trusted, findings, history, self.manner, earlier)
         ending = run.verify()
         published = self.options.every_log_key or self.reader.live
@@ -201,25 +200,34 @@ def _obtain(
     remembered: Sequence[Trusted],
     findings: Findings,
     options: Options,
-) -> tuple[Trusted | None, bool]:
+) -> Trusted | None:
     """The checkpoint to verify. What is remembered of its log joins `seen`. A live log is given
     time to catch up with the largest checkpoint that it has issued; what it served meanwhile joins
-    `seen` too. Also whether it answered all that time, so that what it did not show counts."""
+    `seen` too. An error meanwhile ends nothing: to answer with one now and then, or to the end,
+    would be a way not to be held to what was signed."""
     trusted = _checkpoint(reader, policy, findings)
     if trusted is None:
-        return None, False
+        return None
     seen.extend(same_log(remembered, trusted.origin))
     largest = max((known.size for known in same_log(seen, trusted.origin)), default=0)
     deadline = options.clock() + options.wait
+    failures: dict[str, Failure] = {}
+    lacking: list[str] = []
     while reader.live and trusted.size < largest and options.clock() < deadline:
         options.sleep(options.poll)
-        again = _checkpoint(reader, policy, findings)
-        if again is None:
-            return trusted, False
-        if again.raw != trusted.raw:
+        answer = Findings()
+        again = _checkpoint(reader, policy, answer)
+        failures.update((failure.reason, failure) for failure in answer.failures)
+        lacking.extend(answer.lacking)
+        if again is not None and again.raw != trusted.raw:
             seen.append(trusted)
             trusted = again
-    return trusted, reader.live
+    for failure in failures.values():
+        findings.fail(failure)
+    if trusted.size < largest:
+        for reason in lacking:
+            findings.lack(f"while the log was waited for: {reason}")
+    return trusted
 
 
 def _checkpoint(reader: LogReader, policy: Policy, findings: Findings) -> Trusted | None:

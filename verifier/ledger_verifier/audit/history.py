@@ -52,12 +52,12 @@ class History:
                 elif not self._refuted:
                     self.confirmed = known
 
-    def judge_larger(self, waited: bool, wait: float) -> None:
-        """Judge the checkpoints that are larger than the one served: a live log that was `waited`
-        for has had `wait` seconds to show what it signed; a bundle may just be old."""
+    def judge_larger(self, live: bool, wait: float) -> None:
+        """Judge the checkpoints that are larger than the one served: a live log has had `wait`
+        seconds to show what it signed; a bundle may just be old."""
         size, findings = self._trusted.size, self._findings
         for known in self.larger:
-            if waited:
+            if live:
                 reason = (
                     f"the log shows {size} entries, but its key has signed {known.size} "
                     f"({known.label}), and it did not show them within {wait:.0f} seconds: "
