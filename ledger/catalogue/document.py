@@ -65,7 +65,9 @@ def _section(event_type: EventType) -> str:
         lines.append("- Submitted by recipients of data, whose identity the service seals")
     if event_type.requires_role is not None:
         roles = ", ".join(sorted(event_type.requires_role))
-        lines.append(f"- Submitted only with the role: {roles}")
+        lines.append(
+            f"- Submitted only with the role: {roles}; or by a recording token made with `--all`"
+        )
     lines += [
         f"- JSON Schema SHA-256: `{event_type.json_schema_sha256}`",
         "",
