@@ -8,7 +8,6 @@ line, with no address, no query and no value of any request in it.
 """
 
 import asyncio
-import gc
 import signal
 import sys
 from collections.abc import Callable
@@ -25,12 +24,11 @@ from api.door import Door
 from api.server import Runner, log_stray_error
 from ledger.application import Ledger
 from ledger.cli import cli, explained
+from ledger.collector import settle
 from ledger.errorlog import install
 
 #: Connections that wait to be accepted, when many clients come at once.
 _BACKLOG: Final = 1024
-#: Objects that are made between two collections of garbage.
-_COLLECT_AFTER: Final = 20_000
 
 log = structlog.get_logger("hub_ledger.serve")
 
@@ -68,11 +66,7 @@ def main() -> None:
 
 async def _serve(data: Path, host: str, port: int, accept_clock: bool) -> int:
     async with Ledger.open(data, accept_clock=accept_clock) as ledger:
-        # What was made for the process's whole life is not looked at by the collector again, and
-        # what requests make is mostly gone before it would be.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+        settle()
         return await serve_app(ledger, host, port)
 
 

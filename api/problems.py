@@ -69,7 +69,6 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "request-timeout": Problem(408, "The body did not arrive in time"),
     "duplicate-conflict": Problem(409, "The event is recorded already, with other content"),
     "version-conflict": Problem(409, "The stream is at another version"),
-    "expired": Problem(410, "The record's retention has ended"),
     "too-large": Problem(413, "The submission is over a limit"),
     "unsupported-media-type": Problem(415, "The media type is not taken here"),
     "expectation-failed": Problem(417, "The expectation cannot be met"),

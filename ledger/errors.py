@@ -104,12 +104,6 @@ class NotFound(LedgerError):
         super().__init__(detail)
 
 
-class Expired(LedgerError):
-    """The stream's retention has ended and its entries are gone."""
-
-    slug = "expired"
-
-
 class DuplicateConflict(LedgerError):
     """This (source, id) is recorded already, with other content."""
 

@@ -98,7 +98,7 @@ ROUTES: Final = (
             ),
         ),
         replies={200: Reply("The state of the case", schema=ref("Case"))},
-        problems=("invalid-request", "actor-required", "not-found", "expired", *_READING),
+        problems=("invalid-request", "actor-required", "not-found", *_READING),
     ),
     Route(
         "GET",
@@ -115,7 +115,6 @@ ROUTES: Final = (
             "actor-required",
             "purpose-required",
             "not-found",
-            "expired",
             *_READING,
         ),
     ),

@@ -68,7 +68,7 @@ ROUTES: Final = (
         operation=Operation.READ_ENTRIES,
         parameters=(POSITION,),
         replies={200: Reply("The entry", schema=ref("Entry"))},
-        problems=("invalid-request", "not-found", "expired"),
+        problems=("invalid-request", "not-found"),
     ),
     Route(
         "GET",
@@ -78,7 +78,7 @@ ROUTES: Final = (
         operation=Operation.READ_ENTRIES,
         parameters=(POSITION,),
         replies={200: Reply("A tlog-proof (c2sp.org/tlog-proof@v1)", "text/plain; charset=utf-8")},
-        problems=("invalid-request", "not-found", "expired"),
+        problems=("invalid-request", "not-found"),
     ),
     Route(
         "GET",
@@ -95,7 +95,6 @@ ROUTES: Final = (
             "purpose-required",
             "out-of-scope",
             "not-found",
-            "expired",
             "busy",
             "writer-lost",
             "vault-unavailable",

@@ -193,7 +193,6 @@ ROUTES: Final = (
             "request-timeout",
             "duplicate-conflict",
             "version-conflict",
-            "expired",
             "too-large",
             "unsupported-media-type",
             "busy",

@@ -23,11 +23,7 @@ from ledger.log.messages import (
 )
 from ledger.log.tree import Tree, node_from_cells
 from ledger.store.base import AppendTransaction, Store
-from ledger.store.records import (
-    Append,
-    Head,
-    StreamHead,
-)
+from ledger.store.records import Append, Head
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.checkpoint import Checkpoint, open_checkpoint
 from ledger_verifier.formats.errors import EntryError, FormatError
@@ -192,14 +188,6 @@ class Sequencer:
             for place in range(start, start + len(submission))
         )
         return Committed(checkpoint, done)
-
-
-def _keys_are_current(head: StreamHead, event: PreparedEvent, destroyed: set[str]) -> bool:
-    for key_class, key_id, _ in event.sealed:
-        current = current_key(head, key_class)
-        if key_id != current and (current is not None or key_id in destroyed):
-            return False
-    return True
 
 
 def _append_of(

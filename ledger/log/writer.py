@@ -9,7 +9,6 @@ Run by `ledger.log.client` as `python -m ledger.log.writer`.
 """
 
 import contextlib
-import gc
 import os
 import selectors
 import signal
@@ -20,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ledger.collector import settle
 from ledger.config import DataDirectory, SigningKeys, load, locked
 from ledger.errorlog import install, log_error
 from ledger.errors import IntegrityAlarm, LedgerError
@@ -43,8 +43,6 @@ from ledger_verifier.meaning.schemas import RESERVED_TYPES
 #: Events taken into one transaction; a submission is never split, so one may exceed it.
 MAX_BATCH: Final = 1000
 _READ_BYTES: Final = 1 << 20
-#: Objects that are made between two collections of garbage.
-_COLLECT_AFTER: Final = 20_000
 _LOCK_WAIT_SECONDS: Final = 15.0
 #: Seconds between attempts to empty the write-ahead log while readers are in the way: each writes
 #: what it can of it into the database.
@@ -207,10 +205,7 @@ def main(arguments: Sequence[str]) -> int:
         with locked(directory, wait=_LOCK_WAIT_SECONDS):
             writer, size = open_writer(directory, workers, accept_clock=accept_clock == "1")
             writer.announce(size)
-            # What the process keeps for its whole life is not looked at by the collector again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+            settle()
             writer.run()
     except LedgerError as error:
         _tell(workers, error.slug, error.detail)

@@ -14,7 +14,7 @@ import orjson
 from ledger import access
 from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
-from ledger.errors import DuplicateConflict, LedgerError, NotFound
+from ledger.errors import DuplicateConflict, NotFound
 from ledger.submission import Recorded, Submission
 from ledger_verifier.formats.tiles import Tile
 
@@ -234,8 +234,3 @@ class FakeLedger:
             "projected_size": 290,
             "data_directory": "/srv/not-for-everybody",
         }
-
-
-def fail_with(ledger: FakeLedger, error: LedgerError | Exception) -> None:
-    """Make every further call of the ledger raise this."""
-    ledger.failure = error

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 MEBIBYTE = 1 << 20
 #: Targets of which one run is a whole verification.
 SLOW = {"log bundle", "member of a log bundle", "case bundle", "receipt", "checkpoint"}
-ONE_TEXT = {"event", "entry", "disclosure", "lists"}
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))
