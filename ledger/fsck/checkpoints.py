@@ -13,12 +13,11 @@ from typing import Final
 
 from ledger.config import DataDirectory
 from ledger.errors import IntegrityAlarm
-from ledger.fsck.reader import key_column
 from ledger.log.clock import seconds_of
 from ledger.log.guard import remembered
 from ledger.log.tree import node_from_cells
 from ledger.store.records import EVENTS_TABLE, Head
-from ledger.store.rows import Rows, select_cells
+from ledger.store.rows import Rows, key_column, select_cells
 from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.audit.trust import Trusted, accept, missing_log_keys, signed_log_keys
 from ledger_verifier.formats.entry import decode, is_instant

@@ -7,7 +7,7 @@ row is missing has no bytes, so that those around it are checked all the same.
 from dataclasses import dataclass
 
 from ledger.store.records import EVENTS_TABLE, Head
-from ledger.store.rows import Rows, select_cells
+from ledger.store.rows import Rows, key_column, select_cells
 from ledger_verifier.audit.readers import AbsentError
 from ledger_verifier.formats.tiles import Tile
 
@@ -19,12 +19,6 @@ class Columns:
     stream: str
     version: int
     type: str
-
-
-def key_column(position_sql: str) -> str:
-    """The column that a store's `position_sql` takes one from. Neither database looks an expression
-    up in the index of a column, so what is wanted in order or by position is asked for by this."""
-    return position_sql.removesuffix(" - 1")
 
 
 class SnapshotReader:

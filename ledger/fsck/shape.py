@@ -9,9 +9,8 @@ looked at before anything else is.
 from collections.abc import Iterator
 
 from ledger.database import DATABASE_ERRORS
-from ledger.fsck.reader import key_column
 from ledger.store.records import EVENTS_TABLE
-from ledger.store.rows import Rows
+from ledger.store.rows import Rows, key_column
 from ledger_verifier.audit.report.model import Failure
 
 #: For each table: what tells a row, and its columns with the length of those that have one.

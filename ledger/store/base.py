@@ -32,6 +32,7 @@ from ledger.store.rows import (
     chunks,
     find_duplicates,
     id_bytes,
+    key_column,
     optional_bytes,
     select_cells,
     select_head,
@@ -82,6 +83,7 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f" key_id {blob} NOT NULL, ciphertext {blob} NOT NULL, PRIMARY KEY (position, key_class))",
         f"CREATE TABLE destroyed_keys (key_id {blob} PRIMARY KEY, stream TEXT NOT NULL,"
         f" position {integer} NOT NULL)",
+        "CREATE INDEX destroyed_keys_position ON destroyed_keys (position)",
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
     ]
@@ -115,7 +117,8 @@ class AppendTransaction:
     def last_stamp(self, size: int) -> str:
         """`recorded_at` of the last of this many entries, from its own bytes."""
         self._rows.execute(
-            f"SELECT state FROM {EVENTS_TABLE} WHERE {self._store.position_sql} = ?", (size - 1,)
+            f"SELECT state FROM {EVENTS_TABLE} WHERE {key_column(self._store.position_sql)} = ?",
+            (size,),
         )
         row = self._rows.fetchone()
         return "" if row is None else str(orjson.loads(bytes(row[0]))["recorded_at"])
@@ -282,8 +285,7 @@ class Store(ABC):
 
     def entries_at(self, positions: Iterable[int]) -> dict[int, bytes]:
         """The bytes of the entries at those positions that have one."""
-        # An expression of the column would not be looked up in its index.
-        key = self.position_sql.removesuffix(" - 1")
+        key = key_column(self.position_sql)
         found: dict[int, bytes] = {}
         with self.read() as rows:
             for chunk in chunks(sorted(set(positions))):

@@ -43,18 +43,28 @@ def id_text(raw: bytes | None) -> str | None:
     return None if raw is None else str(UUID(bytes=bytes(raw)))
 
 
+def key_column(position_sql: str) -> str:
+    """The column that a store's `position_sql` takes one from. Neither database looks an expression
+    up in the index of a column, so what is wanted in order or by position is asked for by this."""
+    return position_sql.removesuffix(" - 1")
+
+
 def find_duplicates(rows: Rows, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Positions of those (true source, id) that are recorded already."""
     found: dict[tuple[str, str], int] = {}
     for chunk in chunks(keys):
         wanted = {(source, id_bytes(event_id)): (source, event_id) for source, event_id in chunk}
         marks = ",".join(["(?,?)"] * len(wanted))
+        # A subquery for each: for `(source, id) IN (VALUES ...)` SQLite reads the whole table, and
+        # so does PostgreSQL until it is large.
         rows.execute(
-            f"SELECT source, id, position FROM duplicates WHERE (source, id) IN (VALUES {marks})",
+            f"WITH wanted (source, id) AS (VALUES {marks}) SELECT source, id, (SELECT d.position"
+            " FROM duplicates d WHERE d.source = wanted.source AND d.id = wanted.id) FROM wanted",
             [value for key in wanted for value in key],
         )
-        for row in rows.fetchall():
-            found[wanted[(row[0], bytes(row[1]))]] = row[2]
+        for source, raw, position in rows.fetchall():
+            if position is not None:
+                found[wanted[(source, bytes(raw))]] = position
     return found
 
 

@@ -14,8 +14,8 @@ from typing import Final
 from ledger.errors import VaultUnavailable
 from ledger.vault.keystore import KeyStore, StreamKey
 
-#: Stream keys kept in memory, some 300 bytes each.
-MAX_KEYS: Final = 20_000
+#: Streams whose keys are kept in memory, some 600 bytes each.
+MAX_STREAMS: Final = 10_000
 Key = tuple[str, bytes]
 
 
@@ -24,7 +24,7 @@ class KeyRing:
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
-        self._known: OrderedDict[StreamKey, Key] = OrderedDict()
+        self._known: OrderedDict[str, dict[str, Key]] = OrderedDict()
         self._wanted: dict[StreamKey, asyncio.Future[Key]] = {}
         self._minting: asyncio.Task[None] | None = None
 
@@ -33,11 +33,12 @@ class KeyRing:
         found: dict[StreamKey, Key] = {}
         missing: list[StreamKey] = []
         for stream_key in wanted:
-            known = self._known.get(stream_key)
+            stream, key_class = stream_key
+            known = self._known.get(stream, {}).get(key_class)
             if known is None:
                 missing.append(stream_key)
             else:
-                self._known.move_to_end(stream_key)
+                self._known.move_to_end(stream)
                 found[stream_key] = known
         if missing:
             futures = [self._want(stream_key) for stream_key in missing]
@@ -46,9 +47,8 @@ class KeyRing:
 
     def forget(self, streams: Iterable[str]) -> None:
         """Read these streams' keys from the key store again."""
-        gone = set(streams)
-        for stream_key in [key for key in self._known if key[0] in gone]:
-            del self._known[stream_key]
+        for stream in streams:
+            self._known.pop(stream, None)
 
     def _want(self, stream_key: StreamKey) -> "asyncio.Future[Key]":
         future = self._wanted.get(stream_key)
@@ -85,6 +85,7 @@ class KeyRing:
 
     def _remember(self, wanted: Sequence[StreamKey], keys: dict[StreamKey, Key]) -> None:
         for stream_key in wanted:
-            self._known[stream_key] = keys[stream_key]
-        while len(self._known) > MAX_KEYS:
+            stream, key_class = stream_key
+            self._known.setdefault(stream, {})[key_class] = keys[stream_key]
+        while len(self._known) > MAX_STREAMS:
             self._known.popitem(last=False)
