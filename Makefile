@@ -70,14 +70,14 @@ strace: setup ## Fail the writer's system calls one by one (needs strace, and le
 	  fi; }
 	$(BIN)/python -m tests.faults.strace
 
-# Eleven minutes of processor time: some six minutes on two free processors, less with more.
+# Seven minutes of processor time: five on two free processors, less with more.
 tamper: setup ## Attack a ledger in every way known; print what was caught and located
 	$(BIN)/python -m tests.tamper
 
 fuzz: setup ## Feed every parser hostile bytes, SECONDS_EACH= seconds each (Linux on x86-64)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)
 
-# Durable and signed as in production; some forty minutes on two processors.
+# Durable and signed as in production; some twenty minutes on two processors.
 bench: setup ## Measure everything; print one table, write bench.json
 	$(BIN)/python -m bench --json bench.json --markdown bench.md
 
