@@ -16,6 +16,9 @@ from typing import Any, Final, Protocol
 import psycopg
 import psycopg_pool
 from eventsourcing.persistence import PersistenceError
+from psycopg.pq import PGconn, Ping
+
+from ledger.errors import ConfigurationError
 
 #: Milliseconds a SQLite transaction waits for another process's transaction to end.
 BUSY_MS: Final = 10_000
@@ -38,6 +41,16 @@ def make_private_file(path: Path) -> None:
 def is_postgres_url(location: str) -> bool:
     """Whether a database location is a PostgreSQL URL (anything else is a file path)."""
     return location.startswith(("postgresql://", "postgres://"))
+
+
+def check_reachable(location: str) -> None:
+    """Raise ConfigurationError when a PostgreSQL server lets nobody in now: it does not answer, or
+    is starting or ending. What a server that answers holds is not looked at."""
+    if is_postgres_url(location) and PGconn.ping(location.encode()) != Ping.OK:
+        raise ConfigurationError(
+            "A PostgreSQL server that the ledger is on does not accept connections. Start it, or "
+            "put the URL in ledger.toml right, and try again."
+        )
 
 
 class Cursor(Protocol):

@@ -40,6 +40,11 @@ def initialise(
     be used."""
     if database is not None:
         _check_is_empty(database)
+    if key_database is not None and key_database == database:
+        raise ConfigurationError(
+            "The key store must be in another database than the log, with backups of its own: a "
+            "backup of both would bring back what was erased."
+        )
     directory = config.create(
         data,
         origin=origin,

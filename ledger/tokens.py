@@ -128,6 +128,8 @@ class TokenStore:
             not_after=not_after,
         )
         _check_binding(credential)
+        if not_after is not None and not_after <= _stamp(now):
+            raise TokenRefused("its end of validity has passed already")
         if reference is not None and not _REFERENCE.fullmatch(reference):
             raise TokenRefused("a reference is up to 64 letters, digits, spaces and . / _ -")
         text = _PREFIX + secrets.token_urlsafe(32)

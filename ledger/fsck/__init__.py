@@ -20,7 +20,7 @@ from typing import Final
 from rich.console import Console
 
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS, Cursor
+from ledger.database import DATABASE_ERRORS, Cursor, check_reachable
 from ledger.errors import ConfigurationError
 from ledger.fsck.checkpoints import (
     check_head,
@@ -66,10 +66,14 @@ def check(
 ) -> Report:
     """Check a ledger where it is stored; whatever is stored there does not make this raise.
 
-    Raises ConfigurationError when it cannot be looked at: for want of a policy or wrapping key.
+    Raises ConfigurationError when it cannot be looked at: for want of a policy or wrapping key, or
+    because a database server lets nobody in.
     """
     policy, digest = _policy(directory, policy_file)
     directory.wrapping_key()
+    # What cannot be looked at has not failed.
+    check_reachable(directory.database)
+    check_reachable(directory.key_database)
     guard = read_guard(directory)
     try:
         with (

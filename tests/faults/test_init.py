@@ -14,6 +14,7 @@ from ledger.log.publisher import Publisher
 from ledger.log.sequencer import Sequencer
 from ledger.store import SqliteStore
 from ledger.vault.keystore import KeyStore
+from tests.conftest import MakeDatabase
 from tests.faults.account import Acknowledged, assert_whole
 from tests.faults.injection import Broken
 from tests.ledger.acts import credential, identified
@@ -52,3 +53,13 @@ async def test_a_ledger_that_was_not_published_yet_is_whole(
     async with Ledger.open(tmp_path / "data") as ledger:
         (done,) = await ledger.record(ANY, [event])
     assert_whole(load(tmp_path / "data"), [Acknowledged(event.id, done.position, done.receipt)])
+
+
+def test_log_and_key_store_are_not_put_into_one_database(
+    postgres: MakeDatabase, tmp_path: Path
+) -> None:
+    database = postgres()
+    with pytest.raises(ConfigurationError, match="another database"):
+        initialise(tmp_path / "data", database=database, key_database=database)
+    assert not (tmp_path / "data").exists()
+    initialise(tmp_path / "data", database=database, key_database=postgres())

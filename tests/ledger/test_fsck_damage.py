@@ -5,6 +5,7 @@ exactly one object. Exit code 2 is kept for what was asked wrongly.
 """
 
 import asyncio
+import dataclasses
 import json
 import re
 import shutil
@@ -21,6 +22,7 @@ from click.testing import CliRunner, Result
 
 from ledger.application import Ledger
 from ledger.cli import cli
+from ledger.errors import ConfigurationError
 from ledger.fsck import check
 from ledger.fsck.shape import _TABLES
 from ledger_verifier.audit.report.model import Verdict
@@ -316,6 +318,17 @@ def test_a_key_store_that_is_gone_on_postgresql(postgres: MakeDatabase, tmp_path
     assert [failure.reason for failure in report.failures] == [
         "the key store cannot be opened: OperationalError"
     ]
+
+
+def test_a_server_that_is_stopped_is_not_a_ledger_that_failed(tmp_path: Path) -> None:
+    filled = fill(tmp_path / "data")
+    nowhere = f"postgresql://postgres@/t?host={tmp_path}"
+    for stopped in (
+        dataclasses.replace(filled.directory, database=nowhere),
+        dataclasses.replace(filled.directory, key_database=nowhere),
+    ):
+        with pytest.raises(ConfigurationError, match="does not accept connections"):
+            check(stopped)
 
 
 def test_a_store_behind_the_guard_has_failed(filled: Filled, data: Path) -> None:

@@ -178,6 +178,7 @@ def test_memory_is_bounded(store: TokenStore) -> None:
         ("submitter", {"sources": ["hub-ledger"]}),
         ("submitter", {"organisation": "hub-ledger"}),
         ("submitter", {"not_after": "tomorrow"}),
+        ("submitter", {"not_after": "2026-02-28T09:00:00.000Z"}),
         ("submitter", {"reference": "a\nb"}),
     ],
 )
