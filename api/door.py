@@ -30,14 +30,25 @@ class Door(Protocol):
     ) -> Sequence[Recorded]:
         """Record all or nothing; one result for each, in order."""
 
-    async def entry(self, credential: Credential, position: int) -> bytes:
-        """The exact bytes of an entry."""
+    async def entry(
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
+        """The exact bytes of an entry; the reading is recorded."""
 
     async def receipt(self, credential: Credential, position: int) -> str:
         """A tlog-proof of an entry."""
 
     async def sealed(
-        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> Mapping[str, Any]:
         """The sealed fields of an entry that the caller may open; the reading is recorded."""
 
@@ -48,8 +59,11 @@ class Door(Protocol):
         limit: int = 100,
         types: frozenset[str] | None = None,
         hub: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
     ) -> tuple[Sequence[tuple[int, bytes]], int, int]:
-        """Entries past a position that the caller may read, where to go on, and the tree size."""
+        """Entries past a position that the caller may read, where to go on, and the tree size; the
+        reading is recorded."""
 
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
@@ -62,9 +76,28 @@ class Door(Protocol):
         """Cases the caller may read, and the cursor of the next page."""
 
     async def case_bundle(
-        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        case_id: str,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> bytes:
-        """The evidence bundle of a case."""
+        """The evidence bundle of a case; the reading is recorded."""
+
+    async def pack(
+        self,
+        credential: Credential,
+        case_id: str,
+        audience: str,
+        *,
+        recipient: str | None = None,
+        expires_on: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
+        reason: str | None = None,
+    ) -> bytes:
+        """A pack of a case for one kind of reader; the reading and the making are recorded."""
 
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint."""
@@ -72,8 +105,14 @@ class Door(Protocol):
     async def tile(self, tile: Tile) -> bytes:
         """A hash tile within the committed tree."""
 
-    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
-        """An entry bundle within the committed tree."""
+    async def entry_bundle(
+        self,
+        credential: Credential,
+        tile: Tile,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
+        """An entry bundle within the committed tree; the reading is recorded."""
 
     async def status(self) -> Mapping[str, Any]:
         """Whether the service is ready, and how far the log has come."""

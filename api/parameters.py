@@ -18,6 +18,7 @@ from ledger_verifier.formats import entry as entries
 
 ACTOR: Final = "Actor"
 PURPOSE: Final = "Purpose-Of-Use"
+REASON: Final = "Bulk-Reason"
 
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _PURPOSE = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -81,15 +82,19 @@ class Query:
 def actor_of(request: web.Request) -> str | None:
     """The person reading, from the header `Actor`; ActorRequired where a person must be named and
     is not. A malformed header is refused also where none is needed."""
+    actor = actor_given(request)
+    if actor is None and needs_actor(request[CREDENTIAL]):
+        raise ActorRequired(
+            "Name the person reading: Actor: <their staff reference, a UUID>.",
+            [FieldError(ACTOR, "is required")],
+        )
+    return actor
+
+
+def actor_given(request: web.Request) -> str | None:
+    """The person reading, if the header `Actor` names one."""
     text = _one_header(request, ACTOR)
-    if text is None:
-        if needs_actor(request[CREDENTIAL]):
-            raise ActorRequired(
-                "Name the person reading: Actor: <their staff reference, a UUID>.",
-                [FieldError(ACTOR, "is required")],
-            )
-        return None
-    if not entries.is_uuid(text):
+    if text is not None and not entries.is_uuid(text):
         raise InvalidRequest(
             "A header is malformed.",
             [FieldError(ACTOR, "must be a lower-case UUID of version 4 or 7")],
@@ -100,10 +105,19 @@ def actor_of(request: web.Request) -> str | None:
 def purpose_of(request: web.Request) -> str | None:
     """The purpose of a reading, from the header `Purpose-Of-Use`; which codes there are is the
     ledger's business."""
-    text = _one_header(request, PURPOSE)
+    return _code(request, PURPOSE)
+
+
+def reason_of(request: web.Request) -> str | None:
+    """Why many records are opened at once, from the header `Bulk-Reason`."""
+    return _code(request, REASON)
+
+
+def _code(request: web.Request, name: str) -> str | None:
+    text = _one_header(request, name)
     if text is not None and not _PURPOSE.fullmatch(text):
         raise InvalidRequest(
-            "A header is malformed.", [FieldError(PURPOSE, "must be a code such as rights-request")]
+            "A header is malformed.", [FieldError(name, "must be a code such as rights-request")]
         )
     return text
 

@@ -64,6 +64,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "out-of-scope": Problem(403, "The token is not bound to this"),
     "reserved-type": Problem(403, "The type is recorded by the service alone"),
     "purpose-required": Problem(403, "A purpose must be named"),
+    "reason-required": Problem(403, "A reason must be given"),
     "not-found": Problem(404, "Not found"),
     "method-not-allowed": Problem(405, "The method is not allowed here"),
     "request-timeout": Problem(408, "The body did not arrive in time"),

@@ -259,7 +259,8 @@ class Tour:
 
     def _keep_receipt(self, url: str, kept: client.Receipted) -> None:
         position = kept.reply["position"]
-        entry = Caller(url, self.tokens["submitter"]).get(f"/v1/entries/{position}")
+        reader = Caller(url, self.tokens["submitter"], make_reference(self._rng))
+        entry = reader.get(f"/v1/entries/{position}")
         (self.work / "receipt.txt").write_text(kept.reply["receipt"], "utf-8", newline="")
         (self.work / "entry.json").write_bytes(entry)
 

@@ -174,6 +174,21 @@ GRANTS: Final[Mapping[Role, Grant]] = {
 }
 
 
+#: Who may make a pack for which kind of reader.
+PACKS: Final[Mapping[str, frozenset[Role]]] = {
+    "auditor": frozenset({Role.AUDITOR, Role.DPO, Role.INSPECTOR}),
+    "inspector": frozenset({Role.DPO, Role.INSPECTOR}),
+    "subject": frozenset({Role.DPO, Role.RIGHTS_OFFICER}),
+}
+
+
+def check_pack(credential: Credential, audience: str) -> None:
+    """Raise Forbidden when the role may not make packs for this kind of reader."""
+    if credential.role not in PACKS[audience]:
+        roles = " or ".join(sorted(PACKS[audience]))
+        raise Forbidden(f"Packs for the {audience} are made by the role {roles}.")
+
+
 def may(credential: Credential, operation: Operation) -> bool:
     """Whether the credential may attempt the operation at all.
 

@@ -20,6 +20,8 @@ from ledger.database import DATABASE_ERRORS, open_database
 from ledger.errors import Busy
 from ledger.log.client import WriterClient
 from ledger.opening import Opener
+from ledger.openings import Openings
+from ledger.packs import Packer, wanted_pack
 from ledger.projections.cases import CaseIndex
 from ledger.reading import Reader, Visible
 from ledger.receipts import ReceiptMaker
@@ -67,6 +69,7 @@ class Ledger:
         tokens: TokenStore,
         keys: KeyStore,
         cases: CaseIndex,
+        openings: Openings,
     ) -> None:
         self.origin = directory.origin
         self._store, self._writer, self._tokens = store, writer, tokens
@@ -74,7 +77,8 @@ class Ledger:
         opener = Opener(directory.origin, store, keys)
         receipts = ReceiptMaker(store)
         self._recorder = Recorder(directory.origin, store, KeyRing(keys), opener, writer, receipts)
-        self._reader = Reader(store, opener, self._recorder, receipts, cases)
+        self._reader = Reader(store, opener, self._recorder, receipts, cases, openings)
+        self._packer = Packer(directory.origin, store, opener, self._recorder, self._reader, writer)
         self._opener = opener
 
     @classmethod
@@ -96,12 +100,13 @@ class Ledger:
             stack.callback(access.close)
             read_models = open_database(directory.projections_database)
             stack.callback(read_models.close)
-            cases = CaseIndex(read_models)
+            cases, openings = CaseIndex(read_models), Openings(access)
             await asyncio.to_thread(cases.create)
+            await asyncio.to_thread(openings.create)
             writer = await WriterClient.start(data, accept_clock=accept_clock)
             stack.push_async_callback(writer.stop)
             await asyncio.to_thread(check_against_log, keys, lambda: _size(store))
-            ledger = cls(directory, store, writer, TokenStore(access), keys, cases)
+            ledger = cls(directory, store, writer, TokenStore(access), keys, cases, openings)
             # An erasure that was recorded before a crash is carried out before anything is served.
             await asyncio.to_thread(ledger._opener.apply_erasures)
             await stack.enter_async_context(_projector(data))
@@ -138,9 +143,15 @@ class Ledger:
         return await self._recorder.record(credential, submissions)
 
     @_answering
-    async def entry(self, credential: Credential, position: int) -> bytes:
+    async def entry(
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
         """The exact bytes of an entry."""
-        return await self._reader.entry(credential, position)
+        return await self._reader.entry(credential, position, actor, purpose)
 
     @_answering
     async def receipt(self, credential: Credential, position: int) -> str:
@@ -155,9 +166,11 @@ class Ledger:
         limit: int = 100,
         types: frozenset[str] | None = None,
         hub: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
     ) -> tuple[list[Visible], int, int]:
         """Entries after a position, where to go on from, and the size of the log."""
-        return await self._reader.feed(credential, after, limit, types, hub)
+        return await self._reader.feed(credential, after, limit, types, hub, actor, purpose)
 
     @_answering
     async def case(
@@ -175,17 +188,46 @@ class Ledger:
 
     @_answering
     async def case_bundle(
-        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        case_id: str,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> bytes:
         """The evidence bundle of a case."""
-        return await self._reader.case_bundle(credential, case_id, actor, purpose)
+        return await self._reader.case_bundle(credential, case_id, actor, purpose, reason)
+
+    @_answering
+    async def pack(
+        self,
+        credential: Credential,
+        case_id: str,
+        audience: str,
+        *,
+        recipient: str | None = None,
+        expires_on: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
+        reason: str | None = None,
+    ) -> bytes:
+        """A pack of a case for an auditor, an inspector or the person concerned."""
+        wanted = wanted_pack(audience, recipient, expires_on)
+        return await self._packer.pack(
+            credential, case_id, wanted, actor=actor, purpose=purpose, reason=reason
+        )
 
     @_answering
     async def sealed(
-        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> dict[str, Any]:
         """The sealed fields of an entry that the caller may open."""
-        return await self._reader.sealed(credential, position, actor, purpose)
+        return await self._reader.sealed(credential, position, actor, purpose, reason)
 
     @_answering
     async def checkpoint(self) -> bytes:
@@ -198,9 +240,15 @@ class Ledger:
         return await self._reader.tile(tile)
 
     @_answering
-    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
+    async def entry_bundle(
+        self,
+        credential: Credential,
+        tile: Tile,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
         """An entry bundle."""
-        return await self._reader.entry_bundle(credential, tile)
+        return await self._reader.entry_bundle(credential, tile, actor, purpose)
 
     async def status(self) -> dict[str, Any]:
         """Whether the ledger can record, and how far each part of it has come."""

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
-from ledger.catalogue.access import CasePurpose
-from ledger.errors import ActorRequired, FieldError, PurposeRequired
+from ledger.catalogue.access import BulkReason, CasePurpose
+from ledger.errors import ActorRequired, FieldError, PurposeRequired, ReasonRequired
 from ledger.intake import Draft, split
 from ledger.log.clock import instant
 from ledger.submission import Submission
@@ -20,6 +20,9 @@ from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef, is_uuid
 
 CONSULTED: Final = "record.consulted"
 CASE_PURPOSES: Final = frozenset(get_args(CasePurpose))
+BULK_REASONS: Final = frozenset(get_args(BulkReason))
+#: Streams whose sealed fields nobody opens within a day without a reason.
+BULK: Final = 20
 
 
 def check_actor(credential: Credential, actor: str | None) -> None:
@@ -45,6 +48,21 @@ def check_purpose(purpose: str | None) -> str:
     return purpose
 
 
+def check_reason(reason: str | None, streams: int) -> str | None:
+    """The reason for opening the sealed fields of so many streams within a day; raises
+    ReasonRequired when it is absent where there must be one, or not one of the reasons."""
+    if reason is None and streams < BULK:
+        return None
+    if reason is None or reason not in BULK_REASONS:
+        allowed = ", ".join(sorted(BULK_REASONS))
+        raise ReasonRequired(
+            f"Say why you open the sealed fields of {BULK} or more streams within a day in the "
+            f"header Bulk-Reason: {allowed}.",
+            [FieldError("Bulk-Reason", "is not one of the reasons")],
+        )
+    return reason
+
+
 def consultation(
     credential: Credential,
     read: Mapping[str, Any],
@@ -55,9 +73,11 @@ def consultation(
     purpose: str | None,
     fields_opened: Sequence[str] = (),
     count: int = 1,
+    reason: str | None = None,
 ) -> Draft:
     """The entry that says who read a stream. `read` is a decoded entry of it, `hub` the hub that
-    the stream belongs to, `count` how many records the reading returned."""
+    the stream belongs to, `count` how many records the reading returned, `reason` why those
+    of many streams are opened."""
     submission = Submission(
         id=str(uuid4()),
         source=SERVICE_CODE,
@@ -75,6 +95,7 @@ def consultation(
             "result_count_band": "1" if count <= 1 else "2-19" if count < 20 else "20-or-more",
             "access_channel": channel,
             "fields_opened": sorted(set(fields_opened)),
+            "bulk_reason": reason,
         },
     )
     event_type = CATALOGUE.get(CONSULTED, None)

@@ -95,6 +95,12 @@ class PurposeRequired(LedgerError):
     slug = "purpose-required"
 
 
+class ReasonRequired(LedgerError):
+    """Opening the sealed fields of many streams in a day gives a reason (header `Bulk-Reason`)."""
+
+    slug = "reason-required"
+
+
 class NotFound(LedgerError):
     """Unknown here, or not for this caller: the two are never told apart."""
 

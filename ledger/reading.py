@@ -21,11 +21,13 @@ from ledger.access import (
     sealed_classes,
 )
 from ledger.catalogue import CATALOGUE
-from ledger.consultation import check_actor, check_purpose, consultation
+from ledger.consultation import check_actor, check_purpose, check_reason, consultation
 from ledger.errors import BeyondTheLog, FieldError, NotFound
-from ledger.exports.bundles import case_bundle, read_entry_bundle, read_hash_tile
+from ledger.exports.bundles import case_members, packed, read_entry_bundle, read_hash_tile
 from ledger.opening import Opener
+from ledger.openings import Openings
 from ledger.projections.cases import CaseIndex
+from ledger.queries import ENTRY, ENTRY_BUNDLES, FEED, Queries, ledger_stream
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.store.base import Store
@@ -42,6 +44,9 @@ MAX_SCAN: Final = 5_000
 MAX_CHECKPOINT_WAIT: Final = 2.0
 CHECKPOINT_POLL: Final = 0.05
 
+#: Kinds of stream that are about people. An access stream, too, tells who read about whom.
+PRIVATE_KINDS: Final = frozenset({"access", "case", "content", "party", "restricted"})
+
 Visible = tuple[int, bytes]
 
 
@@ -55,14 +60,42 @@ class Reader:
         recorder: Recorder,
         receipts: ReceiptMaker,
         cases: CaseIndex,
+        openings: Openings,
     ) -> None:
+        self._openings = openings
         self._store, self._opener, self._recorder = store, opener, recorder
         self._receipts, self._cases = receipts, cases
+        self._queries = Queries(recorder, lambda: ledger_stream(store.entry(0)))
 
-    async def entry(self, credential: Credential, position: int) -> bytes:
-        """The exact bytes of an entry; raises NotFound."""
+    async def entry(
+        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+    ) -> bytes:
+        """The exact bytes of an entry; the reading is recorded first. A person's reading of what is
+        in a stream about somebody is a consultation of it; a machine's is a query of the log.
+        Raises NotFound, ActorRequired, PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
-        return (await asyncio.to_thread(self._visible, credential, position))[0]
+        raw, entry, owner = await asyncio.to_thread(self._visible, credential, position)
+        if entry["stream"]["kind"] in PRIVATE_KINDS:
+            if credential.machine:
+                await self._queries.cover(credential, ENTRY, position, actor=actor, purpose=purpose)
+            else:
+                await self._consult(credential, entry, owner, actor, purpose)
+        return raw
+
+    async def _consult(
+        self,
+        credential: Credential,
+        entry: Mapping[str, Any],
+        owner: Owner,
+        actor: str | None,
+        purpose: str | None,
+    ) -> None:
+        check_actor(credential, actor)
+        if purpose is not None:
+            purpose = check_purpose(purpose)
+        await self._recorder.record_for_service(
+            consultation(credential, entry, owner.hub, actor=actor, channel="api", purpose=purpose)
+        )
 
     async def receipt(self, credential: Credential, position: int) -> str:
         """A receipt for an entry that the caller may read; raises NotFound."""
@@ -104,11 +137,17 @@ class Reader:
         limit: int,
         types: frozenset[str] | None,
         hub: str | None,
+        actor: str | None,
+        purpose: str | None,
     ) -> tuple[list[Visible], int, int]:
         """Entries after a position that the caller may read, the position to go on from, and the
-        size of the log."""
+        size of the log; the query is recorded before any entry of a stream about somebody is
+        returned. Raises PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
-        return await asyncio.to_thread(self._feed, credential, after, limit, types, hub)
+        found = await asyncio.to_thread(self._feed, credential, after, limit, types, hub)
+        if any(entries.decode(raw)["stream"]["kind"] in PRIVATE_KINDS for _, raw in found[0]):
+            await self._queries.cover(credential, FEED, after + 1, actor=actor, purpose=purpose)
+        return found
 
     def _feed(
         self,
@@ -140,15 +179,15 @@ class Reader:
                 break
         return found, reached, size
 
-    def _case(self, credential: Credential, case_id: str) -> tuple[list[StoredEntry], Owner]:
-        """A case's entries and whose it is; raises NotFound."""
-        stored = self._store.stream(StreamRef("case", case_id).text)
-        if not stored:
+    def find_case(self, credential: Credential, case_id: str) -> tuple[list[StoredEntry], Owner]:
+        """A case's entries and whose it is; raises NotFound, after the same one look whether there
+        is no such case or it is not for the caller: how long it takes must not tell."""
+        stream = StreamRef("case", case_id).text
+        head = self._store.stream_head(stream)
+        owner = Owner("", "") if head is None else Owner(head.hub, head.organisation)
+        if not may_read_case(credential, owner) or head is None:
             raise NotFound
-        owner = owner_in(entries.decode(stored[0].raw))
-        if not may_read_case(credential, owner):
-            raise NotFound
-        return stored, owner
+        return self._store.stream(stream), owner
 
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
@@ -159,7 +198,7 @@ class Reader:
         """
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
-        stored, owner = await asyncio.to_thread(self._case, credential, case_id)
+        stored, owner = await asyncio.to_thread(self.find_case, credential, case_id)
         if at is not None:
             await asyncio.to_thread(self._check_reached, at)
             stored = [entry for entry in stored if entry.position < at]
@@ -183,20 +222,30 @@ class Reader:
             )
 
     async def case_bundle(
-        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        case_id: str,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None,
     ) -> bytes:
         """The evidence bundle of a case; with a purpose, with the sealed fields that the caller
-        may open. Raises ActorRequired, PurposeRequired, NotFound."""
+        may open. Raises ActorRequired, PurposeRequired, ReasonRequired, NotFound."""
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
         if purpose is not None:
             purpose = check_purpose(purpose)
-        stored, owner = await asyncio.to_thread(self._case, credential, case_id)
+        stored, owner = await asyncio.to_thread(self.find_case, credential, case_id)
         decoded = {one.position: entries.decode(one.raw) for one in stored}
         wanted: dict[int, list[str]] = {}
         if purpose is not None:
             for position, entry in decoded.items():
                 wanted[position] = openable(credential, entry, owner)
+        reason = (
+            await self.reason_for(credential, actor, stream_of(decoded[stored[0].position]), reason)
+            if any(wanted.values())
+            else None
+        )
         await self._recorder.record_for_service(
             consultation(
                 credential,
@@ -207,6 +256,7 @@ class Reader:
                 purpose=purpose,
                 fields_opened=[name for names in wanted.values() for name in names],
                 count=len(stored),
+                reason=reason,
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
@@ -229,13 +279,27 @@ class Reader:
             for position, names in wanted.items()
             if names
         }
-        return case_bundle(self._store, stored, texts)
+        size, members = case_members(self._store, stored, texts)
+        return size, packed(members)
+
+    async def reason_for(
+        self, credential: Credential, actor: str | None, stream: str, reason: str | None
+    ) -> str | None:
+        """The reason for opening a stream's sealed fields, which counts from here on; raises
+        ReasonRequired when the reader opens those of many and gives none."""
+        streams = await asyncio.to_thread(self._openings.note, credential, actor, stream)
+        return check_reason(reason, streams)
 
     async def sealed(
-        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None,
     ) -> dict[str, Any]:
         """The sealed fields of an entry that the caller may open, by name; the reading is recorded
-        first. Raises ActorRequired, PurposeRequired, NotFound."""
+        first. Raises ActorRequired, PurposeRequired, ReasonRequired, NotFound."""
         check_operation(credential, Operation.OPEN_SEALED)
         check_actor(credential, actor)
         purpose = check_purpose(purpose)
@@ -243,6 +307,7 @@ class Reader:
         if not sealed_classes(credential, entry, owner):
             raise NotFound
         names = openable(credential, entry, owner)
+        reason = await self.reason_for(credential, actor, stream_of(entry), reason)
         await self._recorder.record_for_service(
             consultation(
                 credential,
@@ -252,6 +317,7 @@ class Reader:
                 channel="sealed-fields",
                 purpose=purpose,
                 fields_opened=names,
+                reason=reason,
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
@@ -289,10 +355,15 @@ class Reader:
         """A hash tile; raises NotFound beyond the committed head."""
         return await asyncio.to_thread(read_hash_tile, self._store, tile)
 
-    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
-        """An entry bundle; raises Forbidden, or NotFound beyond the committed head."""
+    async def entry_bundle(
+        self, credential: Credential, tile: Tile, actor: str | None, purpose: str | None
+    ) -> bytes:
+        """An entry bundle; the query, of the whole log, is recorded first. Raises Forbidden,
+        PurposeRequired, or NotFound beyond the committed head."""
         check_operation(credential, Operation.READ_BUNDLES)
-        return await asyncio.to_thread(read_entry_bundle, self._store, tile)
+        raw = await asyncio.to_thread(read_entry_bundle, self._store, tile)
+        await self._queries.cover(credential, ENTRY_BUNDLES, 0, actor=actor, purpose=purpose)
+        return raw
 
 
 def openable(credential: Credential, entry: Mapping[str, Any], owner: Owner) -> list[str]:

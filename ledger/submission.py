@@ -24,7 +24,7 @@ class Submission:
     hub: str
     organisation: str
     actor: str | None
-    regime: str
+    regime: str | None
     expected_version: int | None
     data: Any
 

@@ -5,18 +5,17 @@ from typing import Final
 from aiohttp import web
 
 from api.door import CREDENTIAL, LEDGER
-from api.parameters import Query, actor_of, path_uuid, purpose_of
+from api.parameters import Query, actor_of, path_uuid, purpose_of, reason_of
 from api.replies import bytes_reply, json_reply
-from api.routes.entries import ACTOR_PARAMETER, PURPOSE_PARAMETER
+from api.routes.entries import ACTOR_PARAMETER, PURPOSE_PARAMETER, REASON_PARAMETER, RECORDING
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
-from ledger.access import Operation
+from ledger.access import PACKS, Operation
 from ledger_verifier.formats.entry import is_uuid
 
 LIST_LIMIT: Final = 500
 _LIST_DEFAULT: Final = 100
 _MAX_SIZE: Final = 2**53 - 1
-_READING: Final = ("busy", "writer-lost", "vault-unavailable", "erasure-pending")
 
 
 async def cases(request: web.Request) -> web.StreamResponse:
@@ -46,10 +45,31 @@ async def case(request: web.Request) -> web.StreamResponse:
 
 async def bundle(request: web.Request) -> web.StreamResponse:
     """The evidence bundle of one case. Its file name says nothing of the case."""
-    Query(request).check()
+    query = Query(request, ("for", "recipient", "expires"))
+    audience = query.text("for")
+    if audience is None:
+        for name in ("recipient", "expires"):
+            if query.text(name) is not None:
+                query.fault(name, "goes with for")
+    elif audience not in PACKS:
+        query.fault("for", f"must be one of {', '.join(PACKS)}")
+    query.check()
     case_id = path_uuid(request, "id")
-    actor, purpose = actor_of(request), purpose_of(request)
-    raw = await request.app[LEDGER].case_bundle(request[CREDENTIAL], case_id, actor, purpose)
+    actor, purpose, reason = actor_of(request), purpose_of(request), reason_of(request)
+    ledger, credential = request.app[LEDGER], request[CREDENTIAL]
+    if audience is None:
+        raw = await ledger.case_bundle(credential, case_id, actor, purpose, reason)
+    else:
+        raw = await ledger.pack(
+            credential,
+            case_id,
+            audience,
+            recipient=query.text("recipient"),
+            expires_on=query.text("expires"),
+            actor=actor,
+            purpose=purpose,
+            reason=reason,
+        )
     return bytes_reply(
         raw, "application/zip", {"Content-Disposition": 'attachment; filename="bundle.zip"'}
     )
@@ -98,24 +118,52 @@ ROUTES: Final = (
             ),
         ),
         replies={200: Reply("The state of the case", schema=ref("Case"))},
-        problems=("invalid-request", "actor-required", "not-found", *_READING),
+        problems=("invalid-request", "actor-required", "not-found", *RECORDING),
     ),
     Route(
         "GET",
         "/v1/cases/{id}/bundle",
         bundle,
         "Take a case's evidence bundle; the reading is recorded first",
-        description="With a purpose, the disclosures that the caller may open are in it.",
+        description=(
+            "With a purpose, the disclosures that the caller may open are in it. With `for` it is "
+            "a pack: what such a reader may be given, and a signed cover that says for whom, for "
+            "what and until when (docs/formats.md, Packs)."
+        ),
         operation=Operation.READ_CASES,
-        parameters=(CASE_ID, ACTOR_PARAMETER, PURPOSE_PARAMETER),
+        parameters=(
+            CASE_ID,
+            Parameter(
+                "for",
+                "query",
+                "Make a pack for this kind of reader, under a signed cover",
+                {"enum": list(PACKS)},
+            ),
+            Parameter(
+                "recipient",
+                "query",
+                "With for=auditor or inspector: code of the organisation it is for",
+                ref("Code"),
+            ),
+            Parameter(
+                "expires",
+                "query",
+                "With for: the day by which it is to be destroyed; by default in 90 days",
+                {"type": "string", "format": "date"},
+            ),
+            ACTOR_PARAMETER,
+            PURPOSE_PARAMETER,
+            REASON_PARAMETER,
+        ),
         replies={200: Reply("A case bundle (docs/formats.md)", "application/zip")},
         problems=(
             "invalid-request",
             "invalid-event",
             "actor-required",
             "purpose-required",
+            "reason-required",
             "not-found",
-            *_READING,
+            *RECORDING,
         ),
     ),
 )

@@ -5,13 +5,25 @@ from typing import Final
 from aiohttp import web
 
 from api.door import CREDENTIAL, LEDGER
-from api.parameters import ACTOR, PURPOSE, Query, actor_of, path_number, purpose_of
+from api.parameters import (
+    ACTOR,
+    PURPOSE,
+    REASON,
+    Query,
+    actor_given,
+    actor_of,
+    path_number,
+    purpose_of,
+    reason_of,
+)
 from api.replies import bytes_reply, json_reply, text_reply
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
 from ledger.access import Operation
 from ledger.errors import FieldError, PurposeRequired
 
+#: What recording a reading may answer with.
+RECORDING: Final = ("busy", "writer-lost", "vault-unavailable", "erasure-pending")
 POSITION: Final = Parameter(
     "position",
     "path",
@@ -24,7 +36,9 @@ POSITION: Final = Parameter(
 async def entry(request: web.Request) -> web.StreamResponse:
     """The canonical bytes that were hashed."""
     Query(request).check()
-    raw = await request.app[LEDGER].entry(request[CREDENTIAL], path_number(request, "position"))
+    position = path_number(request, "position")
+    actor, purpose = actor_given(request), purpose_of(request)
+    raw = await request.app[LEDGER].entry(request[CREDENTIAL], position, actor, purpose)
     return bytes_reply(raw, "application/json")
 
 
@@ -39,13 +53,13 @@ async def sealed(request: web.Request) -> web.StreamResponse:
     """The sealed fields that the caller may open."""
     Query(request).check()
     position = path_number(request, "position")
-    actor, purpose = actor_of(request), purpose_of(request)
+    actor, purpose, reason = actor_of(request), purpose_of(request), reason_of(request)
     if purpose is None:
         raise PurposeRequired(
             f"Name what the fields are opened for: {PURPOSE}: <code>.",
             [FieldError(PURPOSE, "is required")],
         )
-    fields = await request.app[LEDGER].sealed(request[CREDENTIAL], position, actor, purpose)
+    fields = await request.app[LEDGER].sealed(request[CREDENTIAL], position, actor, purpose, reason)
     return json_reply({"position": position, "fields": dict(fields)})
 
 
@@ -59,16 +73,51 @@ PURPOSE_PARAMETER: Final = Parameter(
     PURPOSE, "header", "Case purpose of the reading, such as review or rights-request", ref("Code")
 )
 
+REASON_PARAMETER: Final = Parameter(
+    REASON,
+    "header",
+    "Why the reader opens sealed fields of 20 or more streams within a day, such as inspection",
+    ref("Code"),
+)
+READER_PARAMETER: Final = Parameter(
+    ACTOR, "header", "Staff reference of the person reading, if a person does", ref("Uuid")
+)
+LOG_PURPOSE_PARAMETER: Final = Parameter(
+    PURPOSE,
+    "header",
+    "For which use of section 62(4) the log is read, such as s62-4-a",
+    ref("Code"),
+)
+
 ROUTES: Final = (
     Route(
         "GET",
         "/v1/entries/{position}",
         entry,
         "Read an entry: the exact bytes that were hashed",
+        description=(
+            "Of a stream that is about people, the reading is recorded first: as a consultation "
+            "by the person named, or once an hour as a query by a machine's token."
+        ),
         operation=Operation.READ_ENTRIES,
-        parameters=(POSITION,),
+        parameters=(
+            POSITION,
+            Parameter(
+                ACTOR,
+                "header",
+                "Staff reference of the person reading. Required for an entry of a stream that is "
+                "about people, unless the token is marked machine.",
+                ref("Uuid"),
+            ),
+            Parameter(
+                PURPOSE,
+                "header",
+                "A case purpose, such as review; of a machine, a log purpose, such as s62-4-a",
+                ref("Code"),
+            ),
+        ),
         replies={200: Reply("The entry", schema=ref("Entry"))},
-        problems=("invalid-request", "not-found"),
+        problems=("invalid-request", "actor-required", "purpose-required", "not-found", *RECORDING),
     ),
     Route(
         "GET",
@@ -86,19 +135,17 @@ ROUTES: Final = (
         sealed,
         "Open an entry's sealed fields; the reading is recorded first",
         operation=Operation.OPEN_SEALED,
-        parameters=(POSITION, ACTOR_PARAMETER, PURPOSE_PARAMETER),
+        parameters=(POSITION, ACTOR_PARAMETER, PURPOSE_PARAMETER, REASON_PARAMETER),
         replies={200: Reply("The fields that the caller may open", schema=ref("Sealed"))},
         problems=(
             "invalid-request",
             "invalid-event",
             "actor-required",
             "purpose-required",
+            "reason-required",
             "out-of-scope",
             "not-found",
-            "busy",
-            "writer-lost",
-            "vault-unavailable",
-            "erasure-pending",
+            *RECORDING,
         ),
     ),
 )

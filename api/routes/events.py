@@ -9,8 +9,9 @@ from aiohttp import web
 from api import cloudevents
 from api.body import BATCH_EVENTS, BATCH_LIMIT, EVENT_LIMIT, read_body
 from api.door import CREDENTIAL, LEDGER
-from api.parameters import Query
+from api.parameters import Query, actor_given, purpose_of
 from api.replies import json_reply
+from api.routes.entries import LOG_PURPOSE_PARAMETER, READER_PARAMETER, RECORDING
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
 from ledger.access import Credential, Operation, check_record
@@ -118,6 +119,8 @@ async def feed(request: web.Request) -> web.StreamResponse:
         limit=_FEED_DEFAULT if limit is None else limit,
         types=types,
         hub=hub,
+        actor=actor_given(request),
+        purpose=purpose_of(request),
     )
     return json_reply(
         {
@@ -209,7 +212,7 @@ ROUTES: Final = (
         description=(
             "Entries that the token may read, from the one after `after`. Go on with "
             "`after=<next_after>` until `next_after + 1` has reached `tree_size`; a page before "
-            "that may be empty."
+            "that may be empty. The reading is recorded first, once an hour for each credential."
         ),
         operation=Operation.READ_ENTRIES,
         parameters=(
@@ -237,8 +240,10 @@ ROUTES: Final = (
                     "default": _FEED_DEFAULT,
                 },
             ),
+            READER_PARAMETER,
+            LOG_PURPOSE_PARAMETER,
         ),
         replies={200: Reply("A page of entries", schema=ref("Feed"))},
-        problems=("invalid-request",),
+        problems=("invalid-request", "purpose-required", *RECORDING),
     ),
 )

@@ -9,7 +9,9 @@ from typing import Final
 from aiohttp import web
 
 from api.door import CREDENTIAL, LEDGER
+from api.parameters import actor_given, purpose_of
 from api.replies import bytes_reply, text_reply
+from api.routes.entries import LOG_PURPOSE_PARAMETER, READER_PARAMETER, RECORDING
 from api.routing import Parameter, Reply, Route
 from ledger.access import Operation
 from ledger.errors import NotFound
@@ -35,7 +37,8 @@ async def tile(request: web.Request) -> web.StreamResponse:
 
 async def entry_bundle(request: web.Request) -> web.StreamResponse:
     """An entry bundle: every kind of stream, for those who verify the whole log."""
-    raw = await request.app[LEDGER].entry_bundle(request[CREDENTIAL], _tile(request))
+    tile, actor, purpose = _tile(request), actor_given(request), purpose_of(request)
+    raw = await request.app[LEDGER].entry_bundle(request[CREDENTIAL], tile, actor, purpose)
     return bytes_reply(raw, _BINARY, _PRIVATE)
 
 
@@ -74,9 +77,9 @@ ROUTES: Final = (
         entry_bundle,
         "Read an entry bundle",
         operation=Operation.READ_BUNDLES,
-        parameters=(_INDEX,),
+        parameters=(_INDEX, READER_PARAMETER, LOG_PURPOSE_PARAMETER),
         replies={200: Reply("An entry bundle", _BINARY)},
-        problems=("not-found",),
+        problems=("invalid-request", "purpose-required", "not-found", *RECORDING),
     ),
     Route(
         "GET",

@@ -86,13 +86,13 @@ def covering_checkpoint(store: Store, position: int) -> tuple[int, bytes]:
     return head.size, head.checkpoint
 
 
-def case_bundle(
+def case_members(
     store: Store,
     stored: Sequence[StoredEntry],
     disclosures: Mapping[int, Iterable[str]],
-) -> tuple[int, bytes]:
-    """A case bundle of one stream's entries, with these disclosure texts by position, and before
-    it the size of the tree that its checkpoint is of."""
+) -> tuple[int, list[tuple[str, bytes]]]:
+    """The members of a case bundle of one stream's entries, with these disclosure texts by
+    position, and before them the size of the tree that its checkpoint is of."""
     positions = [entry.position for entry in stored]
     size, checkpoint = covering_checkpoint(store, positions[-1])
     opened = Checkpoint.parse(Note.parse(checkpoint).text)
@@ -121,9 +121,14 @@ def case_bundle(
         lines = "".join(f"{text}\n" for text in texts).encode("ascii")
         if lines:
             members.append((f"disclosures/{position:012d}", lines))
+    return size, members
+
+
+def packed(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """A bundle of these members."""
     file = io.BytesIO()
-    write_bundle(file, members)
-    return size, file.getvalue()
+    write_bundle(file, sorted(members))
+    return file.getvalue()
 
 
 def _registrations(store: Store, types: set[str]) -> list[StoredEntry]:

@@ -47,6 +47,7 @@ class WriterClient:
         self._process, self._reader, self._writer = process, reader, writer
         self._waiting: dict[int, tuple[asyncio.Future[Outcome], int]] = {}
         self._events_waiting = 0
+        self._signing: dict[int, asyncio.Future[bytes]] = {}
         self._number = 0
         self._unsent: list[bytes] = []
         self.last_words = ""
@@ -126,6 +127,16 @@ class WriterClient:
             ) from error
         self._covered = max(self._covered, size)
 
+    async def sign(self, statement: str) -> bytes:
+        """The signed note of a statement of the log; raises WriterLost."""
+        if self.closed.done():
+            raise WriterLost("The writer has stopped; nothing was signed. Try again later.")
+        self._number += 1
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._signing[self._number] = future
+        self._send(frame({"n": self._number, "statement": statement}))
+        return await future
+
     def _send(self, data: bytes) -> None:
         """Write what one turn of the event loop brings together, at its end, in one piece."""
         if not self._unsent:
@@ -160,6 +171,10 @@ class WriterClient:
             self.last_words = message["detail"]
             if not self._ready.done():
                 self._ready.set_exception(IntegrityAlarm(message["detail"]))
+        elif "signed" in message:
+            signed = self._signing.pop(message["n"])
+            if not signed.done():
+                signed.set_result(message["signed"].encode())
         else:
             future, _ = self._waiting.get(message["n"], (None, 0))
             outcome = outcome_from_json(message)
@@ -178,6 +193,11 @@ class WriterClient:
                         "The writer stopped before it answered. Send the same event again: it "
                         "will be recorded once."
                     )
+                )
+        for signed in self._signing.values():
+            if not signed.done():
+                signed.set_exception(
+                    WriterLost("The writer stopped before it signed. Send the same request again.")
                 )
         if not self.closed.done():
             self.closed.set_result(self.last_words or "the writer process ended")

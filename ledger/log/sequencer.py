@@ -26,11 +26,14 @@ from ledger.store.base import AppendTransaction, Store
 from ledger.store.records import Append, Head
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.checkpoint import Checkpoint, open_checkpoint
+from ledger_verifier.formats.cover import FORMAT as COVER_FORMAT
 from ledger_verifier.formats.errors import EntryError, FormatError
 from ledger_verifier.formats.merkle import CompactRange
 from ledger_verifier.formats.note import Ed25519Signer, Note
 from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED, Registry
 
+#: First lines of what the log signs besides checkpoints.
+STATEMENTS: Final = frozenset({COVER_FORMAT})
 _BEGINNING: Final = "0000-00-00T00:00:00.000Z"
 
 
@@ -132,6 +135,15 @@ class Sequencer:
             start if isinstance(start, Refused) else self._committed(draft, start, sub, checkpoint)
             for start, sub in zip(starts, batch, strict=True)
         ]
+
+    def sign_statement(self, text: str) -> bytes:
+        """A signed note of a statement that the log makes about itself, such as the cover of a
+        pack. Its first line tells it from a checkpoint, whose first line is the origin; its second
+        is the origin. Raises IntegrityAlarm for any other text."""
+        lines = text.split("\n")
+        if lines[0] not in STATEMENTS or lines[1:2] != [self._origin]:
+            raise IntegrityAlarm("A worker asked to have signed what is no statement of this log.")
+        return Note(text, (self._signer.sign(text),)).encode()
 
     def _tree_at(self, transaction: AppendTransaction) -> Tree:
         """The tree of the head. A head that this process did not leave is looked at again, as at

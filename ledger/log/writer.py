@@ -96,6 +96,10 @@ class Writer:
                 worker.close()
                 continue
             for message in self._frames[worker].feed(data):
+                if "statement" in message:
+                    signed = self._sequencer.sign_statement(message["statement"])
+                    _send(worker, frame({"n": message["n"], "signed": signed.decode()}))
+                    continue
                 events = [event_from_json(event) for event in message["events"]]
                 _refuse_reserved(events)
                 self._queue.append((worker, message["n"], events))

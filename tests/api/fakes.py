@@ -133,8 +133,14 @@ class FakeLedger:
                 return entry
         raise NotFound
 
-    async def entry(self, credential: Credential, position: int) -> bytes:
-        self._call("entry", position)
+    async def entry(
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
+        self._call("entry", position, actor, purpose)
         self._readable(credential, position)
         return self.raw(position)
 
@@ -144,7 +150,12 @@ class FakeLedger:
         return self.proof(position)
 
     async def sealed(
-        self, credential: Credential, position: int, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> Mapping[str, Any]:
         self._call("sealed", position, actor, purpose)
         entry = self._readable(credential, position)
@@ -160,8 +171,10 @@ class FakeLedger:
         limit: int = 100,
         types: frozenset[str] | None = None,
         hub: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
     ) -> tuple[Sequence[tuple[int, bytes]], int, int]:
-        self._call("feed", after, limit, types, hub)
+        self._call("feed", after, limit, types, hub, actor, purpose)
         found = [
             (position, self.raw(position))
             for position, entry in enumerate(self.entries)
@@ -203,9 +216,30 @@ class FakeLedger:
         return [{"id": case_id} for case_id in sorted(ids)], None
 
     async def case_bundle(
-        self, credential: Credential, case_id: str, actor: str | None, purpose: str | None
+        self,
+        credential: Credential,
+        case_id: str,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
     ) -> bytes:
-        self._call("case_bundle", case_id, actor, purpose)
+        self._call("case_bundle", case_id, actor, purpose, reason)
+        self._readable_case(credential, case_id)
+        return b"PK\x05\x06" + bytes(18)
+
+    async def pack(
+        self,
+        credential: Credential,
+        case_id: str,
+        audience: str,
+        *,
+        recipient: str | None = None,
+        expires_on: str | None = None,
+        actor: str | None = None,
+        purpose: str | None = None,
+        reason: str | None = None,
+    ) -> bytes:
+        self._call("pack", case_id, audience, recipient, expires_on, actor, purpose, reason)
         self._readable_case(credential, case_id)
         return b"PK\x05\x06" + bytes(18)
 
@@ -219,8 +253,14 @@ class FakeLedger:
             raise NotFound
         return bytes(32 * tile.width)
 
-    async def entry_bundle(self, credential: Credential, tile: Tile) -> bytes:
-        self._call("entry_bundle", tile)
+    async def entry_bundle(
+        self,
+        credential: Credential,
+        tile: Tile,
+        actor: str | None = None,
+        purpose: str | None = None,
+    ) -> bytes:
+        self._call("entry_bundle", tile, actor, purpose)
         if tile.end > TREE_SIZE:
             raise NotFound
         return bytes(2 * tile.width)

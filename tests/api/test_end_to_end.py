@@ -171,7 +171,7 @@ def test_receipts_and_entries_verify_offline(
     service: Service, recorded: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     for result in recorded[::97]:
-        _, raw, _ = service.call(f"/v1/entries/{result['position']}", "auditor")
+        _, raw, _ = service.call(f"/v1/entries/{result['position']}", "auditor", Actor=ACTOR)
         _, newest, headers = service.call(f"/v1/entries/{result['position']}/receipt", "auditor")
         assert headers["Content-Type"].startswith("text/plain")
         entry = tmp_path / "entry"

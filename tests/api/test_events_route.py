@@ -297,7 +297,7 @@ class TestFeed:
         assert page["next_after"] == 2
         assert page["tree_size"] == 3
         assert [item["position"] for item in page["items"]] == [2]
-        assert ledger.calls[-1] == ("feed", (0, 5, None, HUB))
+        assert ledger.calls[-1] == ("feed", (0, 5, None, HUB, None, None))
 
     async def test_an_entry_is_in_a_page_byte_for_byte(
         self, client: Client, token: Token, ledger: FakeLedger
@@ -305,13 +305,13 @@ class TestFeed:
         ledger.add("case", HUB)
         raw = await (await client.get("/v1/events", headers=token())).read()
         assert b'{"position":0,"entry":' + ledger.raw(0) + b"}" in raw
-        assert ledger.calls[-1] == ("feed", (-1, 100, None, None))
+        assert ledger.calls[-1] == ("feed", (-1, 100, None, None, None, None))
 
     async def test_types(self, client: Client, token: Token, ledger: FakeLedger) -> None:
         query = "/v1/events?types=case.closed,ledger.opened"
         assert (await client.get(query, headers=token())).status == 200
         wanted = frozenset({"case.closed", "ledger.opened"})
-        assert ledger.calls[-1] == ("feed", (-1, 100, wanted, None))
+        assert ledger.calls[-1] == ("feed", (-1, 100, wanted, None, None, None))
 
     @pytest.mark.parametrize(
         ("query", "faults"),

@@ -199,7 +199,26 @@ async def test_a_bundle_is_a_file_whose_name_says_nothing(
     reply = await client.get(f"/v1/cases/{case_id}/bundle", headers=headers)
     assert reply.headers["Content-Type"] == "application/zip"
     assert reply.headers["Content-Disposition"] == 'attachment; filename="bundle.zip"'
-    assert ledger.calls[-1] == ("case_bundle", (case_id, ACTOR, None))
+    assert ledger.calls[-1] == ("case_bundle", (case_id, ACTOR, None, None))
+
+
+async def test_a_pack_is_asked_for_by_its_reader(
+    client: Client, token: Token, ledger: FakeLedger
+) -> None:
+    case_id = "aaaaaaaa-0000-4000-8000-000000000001"
+    ledger.add("case", HUB, stream_id=case_id)
+    headers = {**token(Role.DPO), "Actor": ACTOR, "Purpose-Of-Use": "inspection"}
+    address = f"/v1/cases/{case_id}/bundle"
+    for query in ("for=public", "recipient=ico", "expires=2026-12-01", "for=auditor&for=auditor"):
+        reply = await client.get(f"{address}?{query}", headers=headers)
+        await problem_of(reply, 400, "invalid-request")
+    reply = await client.get(
+        f"{address}?for=auditor&recipient=ico&expires=2026-12-01",
+        headers={**headers, "Bulk-Reason": "inspection"},
+    )
+    assert reply.status == 200
+    asked = (case_id, "auditor", "ico", "2026-12-01", ACTOR, "inspection", "inspection")
+    assert ledger.calls[-1] == ("pack", asked)
 
 
 @pytest.mark.parametrize(

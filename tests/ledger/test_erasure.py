@@ -54,7 +54,7 @@ async def test_an_erasure_removes_subject_data_and_keeps_attribution(
     store = open_store(directory.database)
     key_id = store.stream_heads([stream.text])[stream.text].subject_key
     (erased,) = await ledger.record(DPO, [act("erasure.executed", stream)])
-    data = decode(await ledger.entry(DPO, erased.position))["data"]
+    data = decode(await ledger.entry(DPO, erased.position, ACTOR))["data"]
     assert data["key_ids"] == [key_id]
     assert data["through"] == second.version
     assert [row.key_class for row in store.sealed([first.position, second.position])] == [

@@ -66,7 +66,7 @@ async def test_a_case_is_the_fold_of_its_entries_at_every_size(ledger: Ledger) -
     stream, recorded = await a_case(ledger)
     state: CaseState | None = None
     for one in recorded:
-        state = fold(state, decode(await ledger.entry(DPO, one.position)))
+        state = fold(state, decode(await ledger.entry(DPO, one.position, ACTOR)))
         seen = await ledger.case(DPO, stream.id, ACTOR, one.position + 1)
         assert seen == state.to_json() | {"last_position": one.position}
     assert await ledger.case(DPO, stream.id, ACTOR, None) == seen
@@ -187,6 +187,9 @@ async def test_tiles_are_prefixes_of_cells(ledger: Ledger) -> None:
     full = await ledger.tile(Tile(0, 0, size))
     for width in (1, 7, size - 1):
         assert await ledger.tile(Tile(0, 0, width)) == full[: 32 * width]
+    # The first reading of entries is itself recorded.
+    await ledger.entry_bundle(AUDITOR, Tile(None, 0, 1))
+    size = (await ledger.status())["tree_size"]
     entries = decode_entries(await ledger.entry_bundle(AUDITOR, Tile(None, 0, size)), size)
     assert entries[3] == await ledger.entry(DPO, 3)
     for beyond in (Tile(0, 0, min(size + 1, 256)), Tile(0, 5), Tile(1, 0)):

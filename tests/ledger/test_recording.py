@@ -35,6 +35,7 @@ from tests.ledger.acts import LEWISHAM, act, credential, example, identified
 
 ANY = credential()
 DPO = credential(Role.DPO)
+ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
 AUDITOR = credential(Role.AUDITOR)
 
 
@@ -55,7 +56,7 @@ async def size(ledger: Ledger) -> int:
 async def test_a_receipt_proves_the_entry(ledger: Ledger, shared_directory: DataDirectory) -> None:
     submission = identified()
     (recorded,) = await ledger.record(ANY, [submission])
-    raw = await ledger.entry(DPO, recorded.position)
+    raw = await ledger.entry(DPO, recorded.position, ACTOR)
     assert leaf_hash(raw) == recorded.leaf_hash
     proof = LogProof.parse(recorded.receipt)
     opened = shared_directory.policy().open(proof.checkpoint)
@@ -102,7 +103,7 @@ async def test_nothing_sealed_is_in_the_entry_and_everything_opens(ledger: Ledge
     submission = identified()
     submission = replace(submission, data={**submission.data, "reasons": reasons})
     (recorded,) = await ledger.record(ANY, [submission])
-    raw = await ledger.entry(DPO, recorded.position)
+    raw = await ledger.entry(DPO, recorded.position, ACTOR)
     assert reasons.encode() not in raw
     opened = await ledger.sealed(DPO, recorded.position, str(uuid4()), "review")
     assert opened["reasons"] == reasons
@@ -197,7 +198,7 @@ async def test_another_hub_writes_only_what_recipients_may(ledger: Ledger) -> No
         "disclosure.acknowledged", stream, hub="E09000001", organisation="fictional-charity"
     )
     (recorded,) = await ledger.record(ANY, [acknowledged])
-    entry = decode(await ledger.entry(DPO, recorded.position))
+    entry = decode(await ledger.entry(DPO, recorded.position, ACTOR))
     category = entry["data"]["recipient_category"]
     assert (entry["source"], entry["organisation"]) == (category, category)
     assert (entry["actor"], entry["submitted_by"]) == (None, None)
@@ -261,7 +262,7 @@ async def test_an_oversized_entry_is_refused_and_nothing_is_lost(ledger: Ledger)
 async def test_dates_are_london_dates(ledger: Ledger) -> None:
     # 23:30 UTC in summer is the next day in London.
     (recorded,) = await ledger.record(ANY, [identified(time="2026-06-30T23:30:00.000Z")])
-    entry = orjson.loads(await ledger.entry(DPO, recorded.position))
+    entry = orjson.loads(await ledger.entry(DPO, recorded.position, ACTOR))
     assert entry["occurred_at"] == "2026-07-01"
 
 
@@ -269,7 +270,9 @@ async def test_disclosures_are_fresh_each_time(ledger: Ledger) -> None:
     event = identified()
     (one,) = await ledger.record(ANY, [event])
     (two,) = await ledger.record(ANY, [replace(event, id=str(uuid4()))])
-    digests = [set(decode(await ledger.entry(DPO, r.position))["data"]["_sd"]) for r in (one, two)]
+    digests = [
+        set(decode(await ledger.entry(DPO, r.position, ACTOR))["data"]["_sd"]) for r in (one, two)
+    ]
     assert not digests[0] & digests[1]
     assert Disclosure.make("a", 1).digest != Disclosure.make("a", 1).digest
 

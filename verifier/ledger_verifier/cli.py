@@ -79,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     log.add_argument(
         "--token", help=f"token that may read entry bundles (default: ${TOKEN_VARIABLE})"
     )
+    log.add_argument(
+        "--purpose",
+        metavar="CODE",
+        help="what the log is read for, where its keeper records that: s62-4-a to s62-4-d",
+    )
     log.add_argument("--save", metavar="BUNDLE", help="keep what was read as a log bundle")
     log.set_defaults(run=_run_log)
     bundle = commands.add_parser("bundle", parents=[whole], help="verify a log or case bundle")
@@ -148,7 +153,7 @@ def _run_log(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) 
     known = trust(arguments.policy, arguments.since, arguments.state)
     token = arguments.token or os.environ.get(TOKEN_VARIABLE) or None
     try:
-        http = HttpLogReader(arguments.url, token)
+        http = HttpLogReader(arguments.url, token, arguments.purpose)
     except ValueError as error:
         raise UsageError(str(error)) from error
     stack.callback(http.close)

@@ -83,9 +83,19 @@ ALLOWED: Final = {
     "erasure trigger as scheduled / ordered": {"trigger"},
     "copies_found, banded": {"copies_found_band"},
     "what the service adds to an erasure": {"key_ids", "through"},
+    "how the log is read and what leaves it, by whom being sealed or in the envelope": {
+        "audience",
+        "expires_on",
+        "from_position",
+        "holds_sealed",
+        "log_purpose",
+    },
     "content platform, basis, route, repeat_of": {"platform", "basis", "route", "repeat_of"},
 }
 LISTED: Final = frozenset().union(*ALLOWED.values())
+
+#: Types that section 62 logs.
+LOGGED: Final = {"export.produced", "ledger.queried", "record.altered", "record.consulted"}
 
 NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 SUPPLIED: Final = {
@@ -153,6 +163,8 @@ def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
         "data.disclosed",
         "disclosure.acknowledged",
         "record.consulted",
+        "ledger.queried",
+        "export.produced",
         "content.referred",
         "content.outcome_recorded",
         "record.altered",
@@ -190,11 +202,11 @@ def test_declarations_are_whole(event_type: EventType) -> None:
     assert event_type.fields.keys() == event_type.descriptions.keys()
     assert not event_type.open.keys() & event_type.sealed.keys()
     assert event_type.service_added <= event_type.fields.keys()
-    assert (event_type.mark == "log") is (event_type.type in {"record.altered", "record.consulted"})
+    assert (event_type.mark == "log") is (event_type.type in LOGGED)
     assert event_type.requires_role == ROLES.get(event_type.type)
     assert event_type.recipient is (event_type.type in RECIPIENTS)
     assert (event_type.occurred == "instant") is (
-        event_type.type in {"data.disclosed", "erasure.executed", "record.consulted"}
+        event_type.type in (LOGGED - {"record.altered"}) | {"data.disclosed", "erasure.executed"}
     )
 
 

@@ -23,9 +23,9 @@ from .world import TOKEN, LogServer, Reply, World, change_entry, policy, serving
 
 @contextmanager
 def reading(
-    server: LogServer, token: str | None = TOKEN, **limits: float
+    server: LogServer, token: str | None = TOKEN, purpose: str | None = None, **limits: float
 ) -> Iterator[HttpLogReader]:
-    reader = HttpLogReader(server.url, token, **limits)
+    reader = HttpLogReader(server.url, token, purpose, **limits)
     try:
         yield reader
     finally:

@@ -8,8 +8,10 @@ one that the entry at that position commits to. That no later version was withhe
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from ledger_verifier.audit.cover import check_cover
 from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.report.build import build_report
@@ -30,6 +32,7 @@ from ledger_verifier.formats.bundle import (
     entry_name,
     proof_name,
 )
+from ledger_verifier.formats.cover import COVER, Cover
 from ledger_verifier.formats.disclosure import MAX_TEXT, Disclosure
 from ledger_verifier.formats.entry import MAX_ENTRY
 from ledger_verifier.formats.errors import FormatError, OtherLogError
@@ -65,7 +68,7 @@ def verify_case(
     UNVERIFIABLE; one that is merely `remembered` is then listed as not compared.
     """
     findings = Findings()
-    trusted = None
+    trusted = cover = None
     try:
         manifest = CaseManifest.parse(bundle.read(MANIFEST, MAX_MANIFEST))
         trusted = accept(bundle.read(CHECKPOINT, MAX_NOTE), policy, "the checkpoint in the bundle")
@@ -77,12 +80,23 @@ def verify_case(
         _compare(trusted, earlier, remembered, findings)
         seen = same_log((*earlier, *remembered), trusted.origin)
         _verify(bundle, manifest, trusted, seen, findings)
+        cover = check_cover(bundle, trusted, policy, findings)
         check_log_keys(trusted, policy, findings)
         foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
         if state is not None and not findings.failed and not foreign:
             state.add(trusted.origin, trusted.raw)
     findings.not_assessed.append(ID_UNIQUENESS)
-    return build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
+    report = build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
+    return report if cover is None or findings.failed else _with_cover(report, cover)
+
+
+def _with_cover(report: Report, cover: Cover) -> Report:
+    """The report, saying what the cover says."""
+    what = (
+        f"that the log made this pack for the {cover.audience} ({cover.recipient}, for "
+        f"{cover.purpose}) on {cover.made_at[:10]}; it is to be destroyed by {cover.expires_on}"
+    )
+    return replace(report, shown=(*report.shown, what))
 
 
 def _compare(
@@ -148,7 +162,7 @@ def _verify(
 
 
 def _expected(listed: Sequence[int]) -> set[str]:
-    names = {MANIFEST, CHECKPOINT}
+    names = {COVER, MANIFEST, CHECKPOINT}
     for position in listed:
         names |= {entry_name(position), proof_name(position), disclosures_name(position)}
     return names

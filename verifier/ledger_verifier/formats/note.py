@@ -12,7 +12,11 @@ undo each other byte for byte.
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
 
 from ledger_verifier.formats.errors import NoteError
 from ledger_verifier.formats.text import decode_base64, encode_base64, has_control
@@ -249,3 +253,19 @@ class Ed25519Signer:
         if not text.endswith("\n"):
             raise NoteError("a note's text does not end in a newline")
         return SignatureLine(self.key.name, self.key.key_id, self._private.sign(text.encode()))
+
+
+def is_signed_by(note: Note, key: VerifierKey) -> bool:
+    """Whether a line of the note is an Ed25519 signature of type 0x01 by this key over its text,
+    and no line that claims to be fails."""
+    lines = [n for n in note.signatures if (n.name, n.key_id) == (key.name, key.key_id)]
+    if key.sig_type != SIG_ED25519 or not lines:
+        return False
+    try:
+        public = Ed25519PublicKey.from_public_bytes(key.public_key)
+        for line in lines:
+            public.verify(line.signature, note.text.encode())
+    except (InvalidSignature, ValueError):
+        # ValueError: the key's bytes are no key at all, so nothing verifies under it.
+        return False
+    return True

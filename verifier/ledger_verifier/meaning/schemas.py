@@ -22,7 +22,7 @@ LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
 RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
 #: Registered types that the service may record by itself, under its own source: it saw them happen.
-SERVICE_TYPES: Final = frozenset({"record.consulted"})
+SERVICE_TYPES: Final = frozenset({"export.produced", "ledger.queried", "record.consulted"})
 
 CODED: Final = "coded"
 PERSONAL: Final = "personal"

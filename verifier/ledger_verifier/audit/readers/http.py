@@ -39,12 +39,15 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 _GONE: Final = frozenset({404, 410})
 _DENIED: Final = frozenset({401, 403})
+_PURPOSE = re.compile(r"[a-z][a-z0-9-]{1,39}")
 
 
 class HttpLogReader:
-    """A `LogReader` over HTTP. `url` is what stands before `/checkpoint`.
+    """A `LogReader` over HTTP. `url` is what stands before `/checkpoint`; `purpose` says, where the
+    log's keeper records who reads entries, what they are read for.
 
-    Raises ValueError for a URL that is not one of a log. Close it after use.
+    Raises ValueError for a URL that is not one of a log, and for a token or purpose that is none.
+    Close it after use.
     """
 
     live = True
@@ -53,6 +56,7 @@ class HttpLogReader:
         self,
         url: str,
         token: str | None = None,
+        purpose: str | None = None,
         *,
         idle_seconds: float = IDLE_SECONDS,
         reply_seconds: float = REPLY_SECONDS,
@@ -72,11 +76,14 @@ class HttpLogReader:
             raise ValueError("the address of a log holds no space and no control character")
         if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
             raise ValueError("the token holds characters that no token has")
+        if purpose is not None and not _PURPOSE.fullmatch(purpose):
+            raise ValueError("the purpose is not a code such as s62-4-a")
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
         self._port = port
         self._prefix = parts.path.rstrip("/")
         self._token = token
+        self._purpose = purpose
         self._idle, self._limit = idle_seconds, reply_seconds
         self._connection: http.client.HTTPConnection | None = None
 
@@ -124,6 +131,8 @@ class HttpLogReader:
         headers = {"User-Agent": f"ledger-verify/{VERSION}", "Accept": "*/*"}
         if self._token is not None and path.startswith("tile/entries/"):
             headers["Authorization"] = f"Bearer {self._token}"
+            if self._purpose is not None:
+                headers["Purpose-Of-Use"] = self._purpose
         reused = self._connection is not None
         try:
             return self._exchange(path, headers, limit)

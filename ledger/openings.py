@@ -1,0 +1,46 @@
+"""Openings: how many streams' sealed fields one reader has opened within a day.
+
+Guarantees: a stream counts from before its fields are opened, through restarts, and once however
+often it is opened; nothing older than a day is kept. Who opens those of many people gives a reason,
+which their consultations hold from then on. The log is where readings are recorded for good; this
+only counts them, for this machine's readers.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from ledger.access import Credential
+from ledger.database import Database
+
+DAY_SECONDS: Final = 86_400.0
+
+
+class Openings:
+    """The table of openings in one database. Methods block."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._clock = database, clock
+
+    def create(self) -> None:
+        """Create what is missing."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "CREATE TABLE IF NOT EXISTS openings (reader TEXT NOT NULL, stream TEXT NOT NULL,"
+                " opened_at BIGINT NOT NULL, PRIMARY KEY (reader, stream))"
+            )
+
+    def note(self, credential: Credential, actor: str | None, stream: str) -> int:
+        """Note that a reader opens a stream's fields: the person, whatever the token, or else the
+        token. Returns of how many streams that reader has within a day, with this one."""
+        reader, now = actor or credential.public_id, self._clock()
+        with self._database.transaction() as rows:
+            rows.execute("DELETE FROM openings WHERE opened_at <= ?", (int(now - DAY_SECONDS),))
+            rows.execute(
+                "INSERT INTO openings (reader, stream, opened_at) VALUES (?, ?, ?)"
+                " ON CONFLICT (reader, stream) DO UPDATE SET opened_at = excluded.opened_at",
+                (reader, stream, int(now)),
+            )
+            rows.execute("SELECT COUNT(*) FROM openings WHERE reader = ?", (reader,))
+            row = rows.fetchone()
+        return 0 if row is None else int(row[0])

@@ -1,0 +1,29 @@
+"""How many streams one reader has opened within a day."""
+
+from contextlib import closing
+from pathlib import Path
+
+from ledger.access import Role
+from ledger.database import SqliteDatabase
+from ledger.openings import DAY_SECONDS, Openings
+from tests.ledger.acts import credential
+
+ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
+
+
+def test_openings_are_counted_for_a_day_and_through_a_restart(tmp_path: Path) -> None:
+    now, who = [1_000_000.0], credential(Role.DPO)
+    for count, (stream, person) in enumerate(
+        [("case/a", ACTOR), ("case/b", ACTOR), ("case/c", None)], 1
+    ):
+        with closing(SqliteDatabase(tmp_path / "access.sqlite")) as database:
+            openings = Openings(database, lambda: now[0])
+            openings.create()
+            seen = openings.note(who, person, stream)
+            assert seen == (count if person else 1)
+        now[0] += 1
+    with closing(SqliteDatabase(tmp_path / "access.sqlite")) as database:
+        openings = Openings(database, lambda: now[0])
+        assert openings.note(who, ACTOR, "case/a") == 2
+        now[0] += DAY_SECONDS
+        assert openings.note(who, ACTOR, "case/d") == 1
