@@ -14,7 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser kill strace tamper fuzz bench lint serve wheel lock clean
+.PHONY: help setup demo test browser hsm kill strace tamper fuzz bench lint serve wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml verifier/pyproject.toml
 demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
 	$(BIN)/python -m demo
 
-test: lint browser ## Lint, types, import rules and the whole test suite
+test: lint browser hsm ## Lint, types, import rules and the whole test suite
 	$(BIN)/python -m pytest -n 2
 
 # The tests look at pages in it; nothing else needs it.
@@ -56,6 +56,16 @@ browser: ## Make sure that Chromium is there, which the tests use
 	  echo "On Debian and Ubuntu install it with: sudo apt-get install chromium" >&2; exit 1; \
 	fi
 
+# The tests keep a wrapping key in it; nothing else needs it.
+hsm: ## Make sure that SoftHSM is there, which the tests use
+	@command -v softhsm2-util >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2; \
+	else \
+	  echo "The tests keep a wrapping key in SoftHSM, and it is not there." >&2; \
+	  echo "On Debian and Ubuntu install it with: sudo apt-get install softhsm2" >&2; exit 1; \
+	fi
 
 kill: setup ## Kill a service under load 200 times, and count what was lost or doubled
 	$(BIN)/python -m tests.faults.kill --kills $(KILLS)

@@ -156,6 +156,9 @@ class Envelope:
         if newest is None:
             found.bad("/type", "must be a type of GET /v1/event-types")
             return None
+        if newest.service_alone:
+            found.bad("/type", RESERVED_REASON)
+            return None
         if schema is None:
             return newest
         event_type = self._types.get(name, schema)

@@ -26,13 +26,15 @@ from ledger.projections.cases import CaseIndex
 from ledger.reading import Reader, Visible
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
+from ledger.rotations import RotationRecorder
 from ledger.store import Store, open_store
 from ledger.submission import Recorded, Submission
 from ledger.tokens import TokenStore
 from ledger.vault.erasure import check_against_log
+from ledger.vault.keepers import open_wrapper
 from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
-from ledger.vault.wrapper import LocalKeyWrapper
+from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats.tiles import Tile
 
 Asked = ParamSpec("Asked")
@@ -92,10 +94,10 @@ class Ledger:
         async with contextlib.AsyncExitStack() as stack:
             store = open_store(directory.database)
             stack.callback(store.close)
-            keys = KeyStore(
-                open_database(directory.key_database), LocalKeyWrapper(directory.wrapping_key())
-            )
+            wrapper = open_wrapper(directory)
+            keys = KeyStore(open_database(directory.key_database), wrapper)
             stack.callback(keys.close)
+            await in_vault_thread(keys.check_wrapping)
             access = open_database(directory.access_database)
             stack.callback(access.close)
             read_models = open_database(directory.projections_database)
@@ -110,6 +112,8 @@ class Ledger:
             # An erasure that was recorded before a crash is carried out before anything is served.
             await asyncio.to_thread(ledger._opener.apply_erasures)
             await stack.enter_async_context(_projector(data))
+            rotations = RotationRecorder(store, keys, writer)
+            await stack.enter_async_context(rotations.recording())
             yield ledger
 
     @property

@@ -4,6 +4,7 @@ Guarantees: a command that fails says what to do and exits non-zero; secrets are
 the command exists to print them (a new token, once, alone on the last line).
 """
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from rich.progress import Progress
 
 from ledger import config
 from ledger.access import Role
-from ledger.database import DATABASE_ERRORS, open_database
-from ledger.errors import LedgerError
+from ledger.database import DATABASE_ERRORS, Database, is_postgres_url, open_database
+from ledger.errors import ConfigurationError, LedgerError
 from ledger.exports.bundles import write_log_bundle
 from ledger.initialise import initialise, join
 from ledger.projections.cases import CaseIndex
 from ledger.store import open_store
 from ledger.tokens import TokenStore
+from ledger.vault.keepers import open_wrapper
+from ledger.vault.rotation import Rotation
 
 _data = click.option(
     "--data",
@@ -212,6 +215,47 @@ def rebuild(data: Path) -> None:
     finally:
         read_models.close()
         store.close()
+
+
+@cli.command("rotate-wrapping-key")
+@_data
+@click.option(
+    "--prepare",
+    is_flag=True,
+    help="Only make the new wrapping key, so that a key file can be copied to other replicas.",
+)
+@explained
+def rotate_wrapping_key(data: Path, prepare: bool) -> None:
+    """Wrap every stored key under a new wrapping key, while the ledger is served.
+
+    The new key is a newer version of the one in use, or the one that ledger.toml names since. When
+    this is interrupted, run it again: it goes on where it was. The service records it in the log.
+    """
+    with contextlib.closing(_open_key_store(data)) as key_database:
+        rotation = Rotation(key_database, open_wrapper(config.load(data)))
+        if prepare:
+            key = rotation.prepare()
+            click.echo(f"Version {key.version} of the wrapping key is there, and not in use yet.")
+            return
+        newest, goes_on = rotation.begin()
+        if goes_on:
+            click.echo("Going on with the rotation that was interrupted.")
+        with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bar:
+            task = bar.add_task("keys", total=None)
+            count = rotation.run(
+                newest, lambda done, of: bar.update(task, completed=done, total=of)
+            )
+    click.echo(f"Wrapped {count} keys under the wrapping key {newest.ref}.")
+    click.echo("The service records it in the log: within seconds, or when it is next started.")
+    click.echo("Keep the old wrapping key while there are backups of the key store under it.")
+
+
+def _open_key_store(data: Path) -> Database:
+    location = config.load(data).key_database
+    # Opening makes a database where there is none.
+    if not is_postgres_url(location) and not Path(location).is_file():
+        raise ConfigurationError("The key store is missing. Bring it back from its backup.")
+    return open_database(location)
 
 
 @cli.group()

@@ -8,7 +8,7 @@ that holds a ledger already; what is read back is checked before use.
     ledger.sqlite    the event store, unless `database` is a PostgreSQL URL
     projections.sqlite  read models of the embedded store; may be deleted at any time
     access.sqlite    tokens, as digests, unless `database` is a PostgreSQL URL
-    keys/            signing keys, wrapping key, guard, and the embedded key store
+    keys/            signing keys, local wrapping keys, guard, and the embedded key store
     policy           the trust policy this ledger asks its verifiers to hold it to
 """
 
@@ -95,14 +95,8 @@ class DataDirectory:
             raise ConfigurationError(f"The signing keys cannot be read: {error}") from error
 
     def wrapping_key(self) -> bytes:
-        """The 256-bit key that wraps the vault's keys; raises ConfigurationError."""
-        try:
-            key = bytes.fromhex((self.keys_path / "wrapping.key").read_text().strip())
-        except (OSError, ValueError) as error:
-            raise ConfigurationError("The wrapping key cannot be read.") from error
-        if len(key) != 32:
-            raise ConfigurationError("The wrapping key does not have 256 bits.")
-        return key
+        """The first local key that wraps the vault's keys; raises ConfigurationError."""
+        return read_wrapping_key(wrapping_key_file(self.keys_path, 1))
 
     def policy(self) -> Policy:
         """The trust policy of this directory; raises ConfigurationError."""
@@ -110,6 +104,29 @@ class DataDirectory:
             return Policy.parse((self.path / "policy").read_bytes())
         except (OSError, FormatError) as error:
             raise ConfigurationError(f"The policy file cannot be used: {error}") from error
+
+
+def wrapping_key_file(folder: Path, version: int) -> Path:
+    """Where a version of the local wrapping key is kept."""
+    return folder / ("wrapping.key" if version == 1 else f"wrapping-{version}.key")
+
+
+def wrapping_key_versions(folder: Path) -> list[int]:
+    """Versions of the local wrapping key that are there, in order."""
+    numbers = [path.stem.rpartition("-")[2] for path in folder.glob("wrapping-*.key")]
+    found = {int(number) for number in numbers if number.isdecimal()} | {1}
+    return sorted(version for version in found if wrapping_key_file(folder, version).exists())
+
+
+def read_wrapping_key(path: Path) -> bytes:
+    """A 256-bit key from a file that holds it in hexadecimal; raises ConfigurationError."""
+    try:
+        key = bytes.fromhex(path.read_text("ascii").strip())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("The wrapping key cannot be read.") from error
+    if len(key) != 32:
+        raise ConfigurationError("The wrapping key does not have 256 bits.")
+    return key
 
 
 def make_owner_only(path: Path) -> None:
@@ -194,7 +211,11 @@ def lay_out_replica(path: Path, source: DataDirectory) -> None:
     """Lay out the data directory of another replica of a ledger: copies of its keys and policy.
     Without its settings nothing will serve it: see `make_ready`. Raises ConfigurationError when a
     ledger is there already, or when the source cannot be read."""
-    names = ("keys/log-ed25519.key", "keys/log-mldsa44.key", "keys/wrapping.key", "policy")
+    wrapping = [
+        f"keys/{wrapping_key_file(source.keys_path, version).name}"
+        for version in wrapping_key_versions(source.keys_path)
+    ]
+    names = ("keys/log-ed25519.key", "keys/log-mldsa44.key", *wrapping, "policy")
     try:
         copies = {name: (source.path / name).read_bytes() for name in names}
     except OSError as error:
@@ -207,7 +228,12 @@ def lay_out_replica(path: Path, source: DataDirectory) -> None:
 def make_ready(path: Path, source: DataDirectory) -> DataDirectory:
     """Give a replica's data directory the settings of its source: from here on it can be served."""
     _write_settings(
-        path, source.origin, source.database, source.key_database, source.publish_seconds
+        path,
+        source.origin,
+        source.database,
+        source.key_database,
+        source.publish_seconds,
+        tables=_tables_of(source.path / "ledger.toml"),
     )
     return load(path)
 
@@ -223,7 +249,12 @@ def _lay_out(path: Path) -> None:
 
 
 def _write_settings(
-    path: Path, origin: str, database: str, key_database: str, publish_seconds: float
+    path: Path,
+    origin: str,
+    database: str,
+    key_database: str,
+    publish_seconds: float,
+    tables: str = "",
 ) -> None:
     lines = [
         f'origin = "{origin}"',
@@ -231,7 +262,14 @@ def _write_settings(
         f'key_database = "{_toml(key_database)}"',
         f"publish_seconds = {publish_seconds}",
     ]
-    write_private(path / "ledger.toml", ("\n".join(lines) + "\n").encode())
+    write_private(path / "ledger.toml", ("\n".join(lines) + "\n" + tables).encode())
+
+
+def _tables_of(file: Path) -> str:
+    """What follows the plain settings of a configuration file: its tables, as they stand."""
+    lines = file.read_text().splitlines(keepends=True)
+    first = next((at for at, line in enumerate(lines) if line.startswith("[")), len(lines))
+    return "".join(lines[first:])
 
 
 def _toml(text: str) -> str:

@@ -24,8 +24,8 @@ from ledger.log.sequencer import Sequencer
 from ledger.projections.cases import CaseIndex
 from ledger.store import open_store
 from ledger.tokens import TokenStore
+from ledger.vault.keepers import open_wrapper
 from ledger.vault.keystore import KeyStore
-from ledger.vault.wrapper import LocalKeyWrapper
 
 
 def initialise(
@@ -78,7 +78,8 @@ def join(data: Path, source_path: Path) -> config.DataDirectory:
     start, against what the source's guard remembers.
 
     Raises ConfigurationError when the ledger's databases are not on PostgreSQL, where alone they
-    can be shared, and IntegrityAlarm when the log is not the one the source has vouched for.
+    can be shared, VaultUnavailable when the source has no wrapping key to use, and IntegrityAlarm
+    when the log is not the one the source has vouched for.
     """
     source = config.load(source_path)
     if source.embedded or not is_postgres_url(source.key_database):
@@ -86,7 +87,8 @@ def join(data: Path, source_path: Path) -> config.DataDirectory:
             "Replicas share their databases: both the log and the key store of a replica must be "
             "on PostgreSQL (init with --database and --key-database)."
         )
-    source.wrapping_key()
+    with closing(open_database(source.key_database)) as key_database:
+        KeyStore(key_database, open_wrapper(source)).check_wrapping()
     vouched_for = _checked_head(source)
     config.lay_out_replica(data, source)
     Guard.create(data / "keys" / "guard", vouched_for).close()
@@ -129,7 +131,7 @@ def _create_side_stores(directory: config.DataDirectory) -> None:
     key_database = open_database(directory.key_database)
     access, read_models = _open_both(directory)
     try:
-        KeyStore(key_database, LocalKeyWrapper(directory.wrapping_key())).create()
+        KeyStore(key_database, open_wrapper(directory)).create()
         TokenStore(access).create_table()
         CaseIndex(read_models).create()
     finally:

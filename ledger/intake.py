@@ -53,16 +53,15 @@ class Draft:
 def event_type_of(submission: Submission) -> EventType:
     """The type of a submission; raises ReservedType or Invalid."""
     if submission.type in RESERVED:
-        raise ReservedType(
-            "This type is recorded by the service alone.",
-            [FieldError("/type", "is recorded by the service alone")],
-        )
+        raise _reserved()
     event_type = CATALOGUE.get(submission.type, submission.schema)
     if event_type is None:
         raise Invalid(
             "The event's type is not known.",
             [FieldError("/type", "is not a type and schema of /v1/event-types")],
         )
+    if event_type.service_alone:
+        raise _reserved()
     if submission.stream.kind not in event_type.stream_kinds:
         allowed = " or ".join(event_type.stream_kinds)
         raise Invalid(
@@ -70,6 +69,13 @@ def event_type_of(submission: Submission) -> EventType:
             [FieldError("/subject", f"this type is recorded in {allowed} streams")],
         )
     return event_type
+
+
+def _reserved() -> ReservedType:
+    return ReservedType(
+        "This type is recorded by the service alone.",
+        [FieldError("/type", "is recorded by the service alone")],
+    )
 
 
 def occurred_at(event_type: EventType, time: str) -> str:

@@ -32,6 +32,7 @@ from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
+from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
@@ -260,7 +261,7 @@ class Reader:
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
-        size, raw = await asyncio.to_thread(self._bundle, stored, decoded, wanted)
+        size, raw = await in_vault_thread(self._bundle, stored, decoded, wanted)
         await self._recorder.cover(size)
         return raw
 
@@ -321,7 +322,7 @@ class Reader:
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
-        opened = await asyncio.to_thread(self._opener.open, position, entry)
+        opened = await in_vault_thread(self._opener.open, position, entry)
         return {name: value for name, value in opened.values.items() if name in names}
 
     async def cases(

@@ -33,6 +33,7 @@ from ledger.store.base import Store
 from ledger.store.records import StreamHead
 from ledger.submission import Recorded, Submission
 from ledger.vault.keyring import KeyRing
+from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.proof import LogProof
@@ -179,7 +180,7 @@ class Recorder:
                 check_record(credential, submissions[index], event_type_of(submissions[index]))
         if any(submissions[index].type == ERASURE for index in again):
             await self._destroy_keys()
-        results, size = await asyncio.to_thread(self._judge, submissions, again)
+        results, size = await in_vault_thread(self._judge, submissions, again)
         await self.cover(size)
         return results
 

@@ -5,7 +5,8 @@ family is adding its module to `FAMILY_MODULES`, in whose order (and then in the
 classes) types are listed, registered and their examples can be posted.
 
 `ledger.opened` and `schema.registered` belong to the format, are written by the service alone, and
-are not here (`RESERVED`).
+are not here (`RESERVED`). Types declared `service_alone` are registered like any other, and nobody
+may submit them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from ledger.catalogue import (
     case,
     content,
     correction,
+    custody,
     erasure,
     governance,
     informing,
@@ -56,6 +58,7 @@ FAMILY_MODULES: Final[Sequence[ModuleType]] = (
     content,
     correction,
     erasure,
+    custody,
 )
 
 
@@ -85,7 +88,11 @@ class Catalogue:
 
     def types(self) -> tuple[EventType, ...]:
         """The newest schema of every type a client may submit, in posting order."""
-        return tuple(self._newest.values())
+        return tuple(one for one in self._newest.values() if not one.service_alone)
+
+    def service_types(self) -> tuple[EventType, ...]:
+        """The newest schema of every type that the service alone records."""
+        return tuple(one for one in self._newest.values() if one.service_alone)
 
     def get(self, type_name: str, schema: int | None = None) -> EventType | None:
         """The type at that schema, or at its newest for None; None when there is no such one."""

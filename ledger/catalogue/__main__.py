@@ -6,4 +6,4 @@ from ledger.catalogue import CATALOGUE
 from ledger.catalogue.document import render
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(render(CATALOGUE.types()).encode("utf-8"))
+    sys.stdout.buffer.write(render(CATALOGUE.types(), CATALOGUE.service_types()).encode("utf-8"))

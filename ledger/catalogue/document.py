@@ -32,11 +32,23 @@ lawfulness, self-monitoring, security and criminal proceedings only.
 """
 
 
-def render(event_types: Iterable[EventType]) -> str:
-    """The page, in Markdown, ending with one newline."""
-    listed = list(event_types)
-    index = [f"- [`{one.type}`](#{_anchor(one)}): {_first_sentence(one)}" for one in listed]
+_OWN = """\
+## What the ledger records of itself
+
+These types are recorded by the service alone: a client that posts one gets 403 `reserved-type`, and
+`/v1/event-types` does not list them. The example is the `data` of such an entry.
+"""
+
+
+def render(event_types: Iterable[EventType], own: Iterable[EventType] = ()) -> str:
+    """The page, in Markdown, ending with one newline. `own` is what the service alone records."""
+    listed, last = list(event_types), list(own)
+    index = [
+        f"- [`{one.type}`](#{_anchor(one)}): {_first_sentence(one)}" for one in [*listed, *last]
+    ]
     sections = [_section(one) for one in listed]
+    if last:
+        sections += [_OWN, *(_section(one) for one in last)]
     return "\n".join([_INTRODUCTION, *index, "", "\n".join(sections)])
 
 
@@ -50,9 +62,10 @@ def _first_sentence(event_type: EventType) -> str:
 
 def _section(event_type: EventType) -> str:
     kinds = ", ".join(f"`{kind}`" for kind in event_type.stream_kinds)
+    example = event_type.example["data"] if event_type.service_alone else event_type.example
     time = "to the millisecond" if event_type.occurred == "instant" else "to the London date"
     lines = [
-        f"## {event_type.type}",
+        f"{'###' if event_type.service_alone else '##'} {event_type.type}",
         "",
         event_type.description,
         "",
@@ -76,7 +89,7 @@ def _section(event_type: EventType) -> str:
         *(_row(event_type, name) for name in event_type.fields),
         "",
         "```json",
-        json.dumps(event_type.example, indent=2, ensure_ascii=False),
+        json.dumps(example, indent=2, ensure_ascii=False),
         "```",
         "",
     ]

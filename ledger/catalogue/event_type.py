@@ -44,6 +44,7 @@ class EventType:
     occurred: Literal["instant", "date"]
     recipient: bool
     requires_role: frozenset[str] | None
+    service_alone: bool
     model: Model
     open: dict[str, str]
     sealed: dict[str, str]
@@ -156,6 +157,7 @@ def describe(model: type[EventData]) -> EventType:
         occurred=about.occurred,
         recipient=about.recipient,
         requires_role=about.requires_role,
+        service_alone=about.service_alone,
         model=model,
         open=open_kinds,
         sealed={n: c.value for n, c in classes.items() if n not in open_kinds},

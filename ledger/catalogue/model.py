@@ -81,7 +81,8 @@ class Declaration:
     of the Data Protection Act 2018 logs, whose uses that section limits, else "record". `occurred`
     is the precision kept of the time of the act. `recipient` marks what a recipient of data submits
     to a stream of another hub or organisation. `requires_role` limits who may submit it; None
-    leaves that to the scope of the credential.
+    leaves that to the scope of the credential. `service_alone` marks what the ledger records of
+    itself and nobody submits; its example is what such an entry holds.
     """
 
     type: str
@@ -95,6 +96,7 @@ class Declaration:
     occurred: Literal["instant", "date"] = "date"
     recipient: bool = False
     requires_role: frozenset[str] | None = None
+    service_alone: bool = False
 
 
 class _Strict(BaseModel):

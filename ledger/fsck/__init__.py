@@ -39,7 +39,7 @@ from ledger.fsck.tables import TableChecker
 from ledger.fsck.vault import KeyStoreError, Vault
 from ledger.store import open_store
 from ledger.store.rows import Rows, select_head
-from ledger.vault.wrapper import LocalKeyWrapper
+from ledger.vault.keepers import open_wrapper
 from ledger_verifier.audit.engine import Options, Progress, verify_log
 from ledger_verifier.audit.report.as_json import as_json
 from ledger_verifier.audit.report.build import RECIPIENTS, build_report, failed_report
@@ -66,11 +66,11 @@ def check(
 ) -> Report:
     """Check a ledger where it is stored; whatever is stored there does not make this raise.
 
-    Raises ConfigurationError when it cannot be looked at: for want of a policy or wrapping key, or
-    because a database server lets nobody in.
+    Raises ConfigurationError, or VaultUnavailable, when it cannot be looked at: for want of a
+    policy or wrapping key, or because a database server lets nobody in.
     """
     policy, digest = _policy(directory, policy_file)
-    directory.wrapping_key()
+    open_wrapper(directory).newest()
     # What cannot be looked at has not failed.
     check_reachable(directory.database)
     check_reachable(directory.key_database)
@@ -134,7 +134,7 @@ class _Check:
             findings.fail(failure, source="shape")
         if findings.failed:
             return build_report("database", findings, self.policy, None, self.digest)
-        vault = Vault(directory.key_database, LocalKeyWrapper(directory.wrapping_key()))
+        vault = Vault(directory.key_database, open_wrapper(directory))
         with closing(vault):
             return self._run(vault, progress)
 

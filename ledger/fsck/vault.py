@@ -15,6 +15,7 @@ import psycopg
 
 from ledger.database import DATABASE_ERRORS, Cursor, Database, is_postgres_url, open_database
 from ledger.errors import VaultUnavailable
+from ledger.vault.wrapped import Wrapping
 from ledger.vault.wrapper import KeyWrapper
 from ledger_verifier.audit.report.model import Failure
 
@@ -43,6 +44,7 @@ class Vault:
     def __init__(self, location: str, wrapper: KeyWrapper) -> None:
         self._location, self._wrapper = location, wrapper
         self._database: Database | None = None
+        self._wrapping: Wrapping | None = None
         self._closed: str | None = None
 
     def close(self) -> None:
@@ -54,7 +56,7 @@ class Vault:
         found = self._select(
             "SELECT key_id, stream, key_class, wrapped FROM stream_keys WHERE key_id = ?", key_id
         )
-        return self._stored(found[0]) if found else None
+        return self._stored(found)[0] if found else None
 
     def all(self) -> Iterator[StoredKey]:
         """Every key, in pages. Raises KeyStoreError."""
@@ -68,7 +70,7 @@ class Vault:
                 f" ORDER BY key_id LIMIT {_PAGE}",
                 after,
             )
-            yield from map(self._stored, page)
+            yield from self._stored(page)
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
@@ -129,12 +131,27 @@ class Vault:
             return f"the key store cannot be opened: {type(error).__name__}"
         return None
 
-    def _stored(self, row: tuple[Any, ...]) -> StoredKey:
-        key_id, stream, key_class, wrapped = row
-        key = None
-        if isinstance(key_id, str) and isinstance(wrapped, bytes | memoryview):
-            try:
-                key = self._wrapper.unwrap(key_id, bytes(wrapped))
-            except VaultUnavailable:
-                key = None
-        return StoredKey(str(key_id), str(stream), str(key_class), key)
+    def _stored(self, found: list[tuple[Any, ...]]) -> list[StoredKey]:
+        """Keys as they are stored, unwrapped together."""
+        wrapped = {
+            key_id: bytes(raw)
+            for key_id, _, _, raw in found
+            if isinstance(key_id, str) and isinstance(raw, bytes | memoryview)
+        }
+        keys = self._unwrap(wrapped)
+        return [
+            StoredKey(str(key_id), str(stream), str(key_class), keys.get(key_id))
+            for key_id, stream, key_class, _ in found
+        ]
+
+    def _unwrap(self, wrapped: dict[str, bytes]) -> dict[str, bytes]:
+        if self._wrapping is None:
+            assert self._database is not None
+            self._wrapping = Wrapping(self._database, self._wrapper)
+        try:
+            return self._wrapping.unwrap_what_opens(wrapped)
+        except VaultUnavailable as error:
+            raise KeyStoreError(f"the keys cannot be unwrapped: {error.detail}") from error
+        except DATABASE_ERRORS as error:
+            reason = f"the key store cannot be read: {type(error).__name__}"
+            raise KeyStoreError(reason) from error

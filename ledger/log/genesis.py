@@ -24,15 +24,18 @@ def new_nonce() -> str:
     return b64url(secrets.token_bytes(16))
 
 
-def service_event(stream_id: str, type_name: str, at: str, data: dict[str, Any]) -> PreparedEvent:
-    """An entry of the ledger stream recorded by the service itself."""
+def service_event(
+    stream_id: str, type_name: str, at: str, data: dict[str, Any], event_id: str | None = None
+) -> PreparedEvent:
+    """An entry of the ledger stream recorded by the service itself, under a new id unless one is
+    given."""
     entry = {
         "_sd_alg": entries.SD_ALG,
         "actor": None,
         "data": {**data, "_sd": []},
         "format": entries.FORMAT,
         "hub": entries.CENTRAL_HUB,
-        "id": str(uuid4()),
+        "id": event_id or str(uuid4()),
         "nonce": new_nonce(),
         "occurred_at": at,
         "organisation": entries.SERVICE_CODE,

@@ -13,6 +13,7 @@ from typing import Final
 
 from ledger.errors import VaultUnavailable
 from ledger.vault.keystore import KeyStore, StreamKey
+from ledger.vault.threads import in_key_thread
 
 #: Streams whose keys are kept in memory, some 600 bytes each.
 MAX_STREAMS: Final = 10_000
@@ -70,7 +71,7 @@ class KeyRing:
 
     async def _mint_group(self, wanted: dict[StreamKey, "asyncio.Future[Key]"]) -> None:
         try:
-            keys = await asyncio.to_thread(self._store.keys_for, tuple(wanted))
+            keys = await in_key_thread(self._store.keys_for, tuple(wanted))
         except Exception as error:  # noqa: BLE001 - handed to every caller that waits for it
             answer = VaultUnavailable("The key store does not answer. Nothing was recorded.")
             answer.__cause__ = error

@@ -5,18 +5,25 @@ row is deleted, and on SQLite overwritten and gone from the write-ahead log. On 
 stay in the table's pages until these are vacuumed and used again, and in the server's write-ahead
 log until that is recycled: docs/operations.md says what to do about it. `applied_through` is the
 tree size through which every recorded erasure has been carried out here. A key store that has
-applied erasures the log does not hold belongs to a log that was rolled back: that is refused.
+applied erasures the log does not hold belongs to a log that was rolled back: that is refused. While
+a keeper of the wrapping key is asked, no transaction is open: however slow it is, erasures go on.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 from uuid import uuid4
 
 from ledger.database import Cursor, Database, SqliteDatabase
 from ledger.errors import VaultUnavailable
-from ledger.vault.wrapper import KeyWrapper
+from ledger.vault import registry
+from ledger.vault.registry import Registered
+from ledger.vault.wrapped import Wrapping
+from ledger.vault.wrapper import KEY_BYTES, KeyWrapper
 
-KEY_BYTES = 32
+#: A key is prepared again when the wrapping key was replaced meanwhile.
+_MAX_ATTEMPTS: Final = 4
 #: Streams or keys looked up in one statement.
 _GROUP = 500
 
@@ -28,10 +35,12 @@ class KeyStore:
 
     def __init__(self, database: Database, wrapper: KeyWrapper) -> None:
         self._database = database
-        self._wrapper = wrapper
+        self._wrapping = Wrapping(database, wrapper)
 
     def create(self) -> None:
-        """Create the tables of a new key store."""
+        """Create the tables of a new key store, under the newest wrapping key there is; raises
+        ConfigurationError or VaultUnavailable."""
+        first = self._wrapping.wrapper.newest()
         with self._database.transaction() as rows:
             rows.execute(
                 "CREATE TABLE stream_keys (key_id TEXT PRIMARY KEY, stream TEXT NOT NULL,"
@@ -43,36 +52,80 @@ class KeyStore:
                 " applied_through BIGINT NOT NULL)"
             )
             rows.execute("INSERT INTO vault_state (one, applied_through) VALUES (1, 0)")
+            registry.create(rows, first, int(1000 * time.time()))
+
+    def check_wrapping(self) -> None:
+        """Try the wrapping key that new keys go under; raises VaultUnavailable saying what to do
+        when it is gone or its keeper cannot be asked."""
+        self._wrapping.check(self._wrapping.registered()[-1])
 
     def keys_for(self, wanted: Sequence[StreamKey]) -> dict[StreamKey, tuple[str, bytes]]:
-        """Key id and key of each (stream, class), minting what is missing, in one transaction."""
-        with self._database.transaction() as rows:
-            found = self._select(rows, wanted)
-            missing = [stream_key for stream_key in wanted if stream_key not in found]
-            if missing:
-                self._mint(rows, missing)
-                found.update(self._select(rows, missing))
-        if len(found) < len(set(wanted)):
-            raise VaultUnavailable("The key store lost a key while it was being made.")
-        return {
-            stream_key: (key_id, self._wrapper.unwrap(key_id, wrapped))
-            for stream_key, (key_id, wrapped) in found.items()
-        }
+        """Key id and key of each (stream, class), minting what is missing.
 
-    def _mint(self, rows: Cursor, missing: Sequence[StreamKey]) -> None:
-        """Make keys. Another replica may make the same at this moment: the first one counts."""
-        random = os.urandom(KEY_BYTES * len(missing))
-        minted = []
-        # In one order everywhere: two replicas that make the same keys must not lock crosswise.
-        for index, (stream, key_class) in enumerate(sorted(missing)):
-            key_id = str(uuid4())
-            key = random[KEY_BYTES * index : KEY_BYTES * (index + 1)]
-            minted.append((key_id, stream, key_class, self._wrapper.wrap(key_id, key)))
+        Keys are wrapped and unwrapped while no transaction is open. Another replica may make the
+        same keys at this moment: the first one counts.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            with self._database.transaction() as rows:
+                found = self._select(rows, wanted)
+                missing = sorted({stream_key for stream_key in wanted if stream_key not in found})
+                newest = registry.select_all(rows)[-1] if missing else None
+            made: dict[str, bytes] = {}
+            if newest is not None:
+                made = {str(uuid4()): os.urandom(KEY_BYTES) for _ in missing}
+                wrapped = self._wrapping.wrap(newest, made)
+                # In one order everywhere: two replicas that make the same keys must not lock
+                # crosswise.
+                rows_of = list(zip(missing, wrapped.items(), strict=True))
+                with self._database.transaction() as rows:
+                    if not registry.hold(rows, newest, self._database.dialect, to_replace=False):
+                        continue
+                    self._insert(rows, rows_of)
+                    found.update(self._select(rows, missing))
+            if len(found) < len(set(wanted)):
+                raise VaultUnavailable("The key store lost a key while it was being made.")
+            return self._opened(found, made, wanted)
+        raise VaultUnavailable("The wrapping key is being replaced again and again. Try later.")
+
+    def _insert(self, rows: Cursor, minted: Sequence[tuple[StreamKey, tuple[str, bytes]]]) -> None:
         rows.executemany(
             "INSERT INTO stream_keys (key_id, stream, key_class, wrapped)"
             " VALUES (?, ?, ?, ?) ON CONFLICT (stream, key_class) DO NOTHING",
-            minted,
+            [
+                (key_id, stream, key_class, wrapped)
+                for (stream, key_class), (key_id, wrapped) in minted
+            ],
         )
+
+    def _opened(
+        self,
+        found: dict[StreamKey, tuple[str, bytes]],
+        made: Mapping[str, bytes],
+        wanted: Sequence[StreamKey],
+    ) -> dict[StreamKey, tuple[str, bytes]]:
+        """Stored keys unwrapped, but for those made just now."""
+        closed = {key_id: raw for key_id, raw in found.values() if key_id not in made}
+
+        def again() -> dict[str, bytes]:
+            with self._database.transaction() as rows:
+                return dict(self._select(rows, wanted).values())
+
+        keys = {**made, **self._unwrap(closed, again)}
+        return {stream_key: (key_id, keys[key_id]) for stream_key, (key_id, _) in found.items()}
+
+    def _unwrap(
+        self, stored: Mapping[str, bytes], again: Callable[[], Mapping[str, bytes]]
+    ) -> dict[str, bytes]:
+        """Keys by their ids. Between reading and unwrapping them, they may have been wrapped anew
+        and the old wrapping key destroyed: then they are read again, once."""
+        try:
+            return self._wrapping.unwrap(stored)
+        except VaultUnavailable:
+            now = again()
+            newer = {key_id: now.get(key_id, raw) for key_id, raw in stored.items()}
+            if newer == stored:
+                raise
+            return self._wrapping.unwrap(newer)
 
     def _select(
         self, rows: Cursor, wanted: Sequence[StreamKey]
@@ -94,8 +147,11 @@ class KeyStore:
 
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Keys by their ids, without those that have been destroyed (or never were)."""
-        found: dict[str, bytes] = {}
         wanted = sorted(set(key_ids))
+        return self._unwrap(self._stored(wanted), lambda: self._stored(wanted))
+
+    def _stored(self, wanted: Sequence[str]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
         with self._database.transaction() as rows:
             for start in range(0, len(wanted), _GROUP):
                 group = wanted[start : start + _GROUP]
@@ -105,7 +161,22 @@ class KeyStore:
                     group,
                 )
                 found.update((row[0], bytes(row[1])) for row in rows.fetchall())
-        return {key_id: self._wrapper.unwrap(key_id, raw) for key_id, raw in found.items()}
+        return found
+
+    def unrecorded_rotations(self) -> list[tuple[Registered, Registered]]:
+        """Rotations of the wrapping key that are complete and not yet in the log, in order: the
+        key replaced and the key that replaced it."""
+        every = self._wrapping.registered()
+        return [
+            (registry.replaced_by(every, one), one)
+            for one in every
+            if one.completed is not None and not one.recorded
+        ]
+
+    def mark_rotation_recorded(self, rotation: Registered) -> None:
+        """Remember that the log holds this rotation's entry."""
+        with self._database.transaction() as rows:
+            registry.mark_recorded(rows, rotation)
 
     def applied_through(self) -> int:
         """The tree size through which every recorded erasure has been carried out."""

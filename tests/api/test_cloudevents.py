@@ -284,7 +284,9 @@ def test_one_event_of_a_batch_is_no_larger_than_one_alone() -> None:
     assert [item.pointer for item in caught.value.fields] == ["/1"]
 
 
-@pytest.mark.parametrize("type_name", ["ledger.opened", "schema.registered"])
+@pytest.mark.parametrize(
+    "type_name", ["ledger.opened", "schema.registered", "wrapping_key.rotated"]
+)
 def test_the_services_own_types_are_refused_as_such(type_name: str) -> None:
     subject = "ledger/11111111-1111-4111-8111-111111111111"
     with pytest.raises(ReservedType) as caught:

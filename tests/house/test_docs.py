@@ -88,7 +88,7 @@ def test_commands_exist(page: Path) -> None:
             assert {word for word in arguments if "=" not in word} <= set(targets)
         if program not in PROGRAMS or not arguments or "..." in arguments:
             continue
-        chain = [word for word in arguments[:2] if re.fullmatch(r"[a-z]+", word)]
+        chain = [word for word in arguments[:2] if re.fullmatch(r"[a-z][a-z-]*", word)]
         depth = 2 if program == "hub-ledger" and chain[:1] == ["token"] else 1
         text = _help(program, *chain[:depth])
         options = {word.split("=")[0] for word in arguments if word.startswith("--")}

@@ -10,7 +10,12 @@ import pytest
 
 from tests.house.tree import ROOT
 
-TARGETS = {"help", "setup", "demo", "test", "browser", "lint", "serve", "wheel", "lock", "clean"}
+TARGETS = {
+    *("help", "setup", "demo", "test", "browser", "hsm"),
+    *("lint", "serve", "wheel", "lock", "clean"),
+}
+#: What the tests need of the system: the target that sees to it, its program and its package.
+NEEDED = [("browser", "chromium", "chromium"), ("hsm", "softhsm2-util", "softhsm2")]
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -76,14 +81,15 @@ def test_setup_refuses_an_old_python(bare_checkout: Path) -> None:
     assert "Python 3.11 or newer" in result.stderr
 
 
-def test_only_the_tests_want_a_browser() -> None:
-    assert "chromium" in _make("--dry-run", "test").stdout
+@pytest.mark.parametrize("package", ["chromium", "softhsm2"])
+def test_only_the_tests_want_more_of_the_system(package: str) -> None:
+    assert f"install {package}" in _make("--dry-run", "test").stdout
     for target in ("setup", "demo", "lint", "serve"):
-        assert "chromium" not in _make("--dry-run", target).stdout
+        assert package not in _make("--dry-run", target).stdout
 
 
-def _browser(directory: Path, *programs: str) -> subprocess.CompletedProcess[str]:
-    """`make browser` where nothing but these programs and the shell's own is on PATH."""
+def _see_to(directory: Path, target: str, *programs: str) -> subprocess.CompletedProcess[str]:
+    """A target where nothing but these programs and the shell's own is on PATH."""
     for program in programs:
         path = directory / program
         path.write_text('#!/bin/sh\necho "ran ${0##*/} $*"\n', "ascii")
@@ -91,7 +97,7 @@ def _browser(directory: Path, *programs: str) -> subprocess.CompletedProcess[str
     make = shutil.which("make")
     assert make is not None
     return subprocess.run(
-        [make, "browser", "SHELL=/bin/sh"],
+        [make, target, "SHELL=/bin/sh"],
         cwd=ROOT,
         env={"PATH": str(directory)},
         capture_output=True,
@@ -100,24 +106,33 @@ def _browser(directory: Path, *programs: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_a_browser_that_is_there_is_left_alone(tmp_path: Path) -> None:
-    done = _browser(tmp_path, "chromium", "apt-get", "id")
+@pytest.mark.parametrize(("target", "program", "package"), NEEDED)
+def test_what_is_there_is_left_alone(
+    tmp_path: Path, target: str, program: str, package: str
+) -> None:
+    done = _see_to(tmp_path, target, program, "apt-get", "id")
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_without_a_browser_it_says_what_to_install(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "program", "package"), NEEDED)
+def test_without_it_it_says_what_to_install(
+    tmp_path: Path, target: str, program: str, package: str
+) -> None:
     (tmp_path / "id").symlink_to("/bin/false")
-    done = _browser(tmp_path)
+    done = _see_to(tmp_path, target)
     assert done.returncode != 0
-    assert "apt-get install chromium" in done.stderr
+    assert f"apt-get install {package}" in done.stderr
 
 
-def test_as_root_on_debian_the_browser_is_installed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "program", "package"), NEEDED)
+def test_as_root_on_debian_it_is_installed(
+    tmp_path: Path, target: str, program: str, package: str
+) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 0\n", "ascii")
     (tmp_path / "id").chmod(0o755)
-    done = _browser(tmp_path, "apt-get")
+    done = _see_to(tmp_path, target, "apt-get")
     assert done.stdout.splitlines() == [
         "ran apt-get update -qq",
-        "ran apt-get install -y -qq --no-install-recommends chromium",
+        f"ran apt-get install -y -qq --no-install-recommends {package}",
     ]
     assert done.returncode == 0

@@ -214,7 +214,7 @@ async def test_another_hub_writes_only_what_recipients_may(ledger: Ledger) -> No
 
 
 async def test_reserved_and_unknown_types_and_wrong_streams(ledger: Ledger) -> None:
-    for reserved in ("ledger.opened", "schema.registered"):
+    for reserved in ("ledger.opened", "schema.registered", "wrapping_key.rotated"):
         with pytest.raises(ReservedType):
             await ledger.record(ANY, [replace(identified(), type=reserved)])
     for change in (

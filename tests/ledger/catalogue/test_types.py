@@ -14,7 +14,7 @@ from ledger.catalogue.document import render
 from ledger.catalogue.fields import Several, Text
 from ledger.catalogue.model import FAMILIES
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.meaning.schemas import Registry, kind_check
+from ledger_verifier.meaning.schemas import SERVICE_ALONE_TYPES, Registry, kind_check
 from tests.ledger.catalogue.json_schema import accepts, check_schema
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -174,6 +174,7 @@ def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
         "recipient_erasure.requested",
         "recipient_erasure.confirmed",
     ]
+    assert [one.type for one in CATALOGUE.service_types()] == ["wrapping_key.rotated"]
     assert {"ledger.opened", "schema.registered"} == RESERVED
     assert all(CATALOGUE.get(name) is None for name in RESERVED)
     for one in TYPES:
@@ -190,7 +191,9 @@ def test_a_registered_schema_never_changes() -> None:
 
 def test_the_page_of_event_types_is_current() -> None:
     """On failure: run `python -m ledger.catalogue > docs/event-types.md`."""
-    assert (ROOT / "docs" / "event-types.md").read_text("utf-8") == render(TYPES)
+    assert (ROOT / "docs" / "event-types.md").read_text("utf-8") == render(
+        TYPES, CATALOGUE.service_types()
+    )
 
 
 @EACH
@@ -240,6 +243,18 @@ def test_an_approver_has_its_flag_and_no_type_but_an_agreement_lacks_it() -> Non
         if "approver" in one.fields and one.type != "agreement.registered":
             assert one.sealed["approver"] == FieldClass.ATTRIBUTION
             assert {"approver_is_not_requester", "assessor_is_not_approver"} & one.service_added
+
+
+def test_what_the_service_alone_records_is_known_to_verifiers_as_such() -> None:
+    own = CATALOGUE.service_types()
+    assert {one.type for one in own} == SERVICE_ALONE_TYPES
+    assert not SERVICE_ALONE_TYPES & {one.type for one in TYPES}
+    for one in own:
+        # Nothing about a person, and nothing that could be erased.
+        assert (one.stream_kinds, one.sealed, one.service_added) == (("ledger",), {}, frozenset())
+        assert one.occurred == "instant"
+        assert one.description.endswith(".")
+        one.validate(one.example["data"])
 
 
 @EACH

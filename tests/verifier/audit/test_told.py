@@ -1,6 +1,7 @@
 """What a report must tell besides its verdict, and rules that an insider might slip past."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,27 @@ def test_what_the_service_records_as_its_own(over_bundle: Verify) -> None:
     )
     assert (position, field) == (4, "source")
     assert "records no entry of this type" in reason
+
+
+def rotated(**members: Any) -> World:
+    world = World(seed=3)
+    world.open()
+    world.register("wrapping_key.rotated", ["ledger"])
+    opened = [Disclosure.make("name", None), Disclosure.make("grounds", None)]
+    data = {"purpose": "support", "times": 1, "_sd": sorted(d.digest for d in opened)}
+    world.ledger("wrapping_key.rotated", data, **members)
+    return world.fill(20, streams=2)
+
+
+def test_what_the_ledger_alone_records(over_bundle: Verify) -> None:
+    """A hub's system that tells of the ledger's own keys is not believed."""
+    assert over_bundle(rotated().members()).verdict is Verdict.VERIFIED
+    somebody = World(seed=9).uuid()
+    hub = {"actor": somebody, "submitted_by": somebody, "regime": "uk_gdpr"}
+    forged = rotated(source="lewisham-cases", organisation="lewisham-council", **hub)
+    position, field, reason = one_failure(over_bundle(forged.members()))
+    assert (position, field) == (4, "source")
+    assert "by the ledger itself alone" in reason
 
 
 def test_types_are_declared_in_the_first_stream_alone(over_bundle: Verify) -> None:

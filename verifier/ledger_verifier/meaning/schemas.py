@@ -21,8 +21,12 @@ from ledger_verifier.formats.errors import EntryError
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
 RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
+#: Registered types that nobody but the service records: what it does with its own keys and stores.
+SERVICE_ALONE_TYPES: Final = frozenset({"wrapping_key.rotated"})
 #: Registered types that the service may record by itself, under its own source: it saw them happen.
-SERVICE_TYPES: Final = frozenset({"export.produced", "ledger.queried", "record.consulted"})
+SERVICE_TYPES: Final = (
+    frozenset({"export.produced", "ledger.queried", "record.consulted"}) | SERVICE_ALONE_TYPES
+)
 
 CODED: Final = "coded"
 PERSONAL: Final = "personal"
@@ -179,6 +183,8 @@ def _check_submitter(entry: Mapping[str, Any], registration: Registration) -> No
     elif entry["source"] == entries.SERVICE_CODE:
         if entry["type"] not in SERVICE_TYPES:
             raise EntryError("source: the ledger itself records no entry of this type")
+    elif entry["type"] in SERVICE_ALONE_TYPES:
+        raise EntryError("source: this type is recorded by the ledger itself alone")
     elif entry["actor"] is None or entry["submitted_by"] is None or entry["regime"] is None:
         raise EntryError("actor: a hub's entry names its actor, submitter and regime")
 
