@@ -16,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from ledger.database import Cursor, Database, SqliteDatabase
+from ledger.errorlog import log_error
 from ledger.errors import VaultUnavailable
 from ledger.vault import registry
 from ledger.vault.registry import Registered
@@ -73,7 +74,7 @@ class KeyStore:
             made: dict[str, bytes] = {}
             if newest is not None:
                 made = {str(uuid4()): os.urandom(KEY_BYTES) for _ in missing}
-                wrapped = self._wrapping.wrap(newest, made)
+                wrapped = self._wrap(newest, made)
                 # In one order everywhere: two replicas that make the same keys must not lock
                 # crosswise.
                 rows_of = list(zip(missing, wrapped.items(), strict=True))
@@ -86,6 +87,12 @@ class KeyStore:
                 raise VaultUnavailable("The key store lost a key while it was being made.")
             return self._opened(found, made, wanted)
         raise VaultUnavailable("The wrapping key is being replaced again and again. Try later.")
+
+    def _wrap(self, under: Registered, keys: Mapping[str, bytes]) -> dict[str, bytes]:
+        try:
+            return self._wrapping.wrap(under, keys)
+        except VaultUnavailable as error:
+            raise _reported(error) from error
 
     def _insert(self, rows: Cursor, minted: Sequence[tuple[StreamKey, tuple[str, bytes]]]) -> None:
         rows.executemany(
@@ -120,12 +127,15 @@ class KeyStore:
         and the old wrapping key destroyed: then they are read again, once."""
         try:
             return self._wrapping.unwrap(stored)
-        except VaultUnavailable:
+        except VaultUnavailable as error:
             now = again()
             newer = {key_id: now.get(key_id, raw) for key_id, raw in stored.items()}
             if newer == stored:
-                raise
+                raise _reported(error) from error
+        try:
             return self._wrapping.unwrap(newer)
+        except VaultUnavailable as error:
+            raise _reported(error) from error
 
     def _select(
         self, rows: Cursor, wanted: Sequence[StreamKey]
@@ -209,3 +219,10 @@ class KeyStore:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _reported(error: VaultUnavailable) -> VaultUnavailable:
+    """What whoever asked is told. What is wrong with the wrapping key, or with where it is kept, is
+    for whoever runs the ledger: it is logged."""
+    log_error("the wrapping key cannot be used", error, reason=error.detail)
+    return VaultUnavailable("The keys of sealed fields cannot be had now. Try again later.")

@@ -53,6 +53,16 @@ def test_every_declared_dependency_is_locked() -> None:
     assert _named(service["dependency-groups"]["dev"]) <= _versions(LOCKS[0]).keys()
 
 
+def test_what_an_extra_installs_is_tested() -> None:
+    service = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = service["project"]["optional-dependencies"]
+    assert extras.keys() == {"vault", "kms", "pkcs11"}
+    for wanted in extras.values():
+        assert set(wanted) <= set(service["dependency-groups"]["dev"])
+        # Whoever keeps the wrapping key in a file does not get it.
+        assert not _named(wanted) & _versions(LOCKS[1]).keys()
+
+
 def test_both_distributions_carry_one_version() -> None:
     service = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     verifier = tomllib.loads((ROOT / "verifier/pyproject.toml").read_text("utf-8"))["project"]

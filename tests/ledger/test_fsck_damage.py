@@ -190,6 +190,8 @@ KEY_VALUES = [
     ("stream_keys", "key_class"),
     ("stream_keys", "wrapped"),
     ("vault_state", "applied_through"),
+    ("wrapping_keys", "ref"),
+    ("wrapping_keys", "keeper"),
 ]
 
 

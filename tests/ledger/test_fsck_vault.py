@@ -349,6 +349,31 @@ def test_a_wrong_wrapping_key(filled: Filled, copy: DataDirectory) -> None:
     assert_failed(check(copy), "does not open", filled.other_at, filled.other)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE wrapping_keys SET ref = '5dd4a2a3-0b6b-4b0e-9a43-3a4a3b1f7c11'", "does not open"),
+        ("UPDATE wrapping_keys SET keeper = 'vault'", "keys cannot be unwrapped"),
+        ("UPDATE wrapping_keys SET version = 2", "keys cannot be unwrapped"),
+        ("UPDATE wrapping_keys SET ref = 'another'", "list of wrapping keys is damaged"),
+        ("DELETE FROM wrapping_keys", "names no wrapping key"),
+        ("DROP TABLE wrapping_keys", "key store (cannot be read|lacks the table)"),
+    ],
+)
+def test_another_list_of_wrapping_keys(copy: DataDirectory, change: str, words: str) -> None:
+    in_keys(copy, change)
+    assert_failed(check(copy), words)
+
+
+def test_a_key_that_names_no_wrapping_key(filled: Filled, copy: DataDirectory) -> None:
+    for key_id, stream, _, wrapped in key_rows(copy, ""):
+        if stream == filled.other:
+            assert isinstance(wrapped, bytes | memoryview)
+            renamed = bytes(16) + bytes(wrapped)[16:]
+            in_keys(copy, "UPDATE stream_keys SET wrapped = ? WHERE key_id = ?", renamed, key_id)
+    assert_failed(check(copy), "does not open", filled.other_at, filled.other)
+
+
 def test_what_fsck_cannot_show_is_said(copy: DataDirectory) -> None:
     told = " ".join(check(copy).not_assessed)
     for words in ("newest publications", "access tokens", "read models"):

@@ -41,7 +41,7 @@ def test_what_is_wrapped_opens_again(kept: Kept) -> None:
 
 def test_many_keys_are_wrapped_together(kept: Kept) -> None:
     # More than any keeper takes in one call or one time limit.
-    under, keys = kept.wrapper.newest(), some_keys(150)
+    under, keys = kept.wrapper.newest(), some_keys(70 if kept.name == "kms" else 150)
     assert kept.wrapper.unwrap(under, kept.wrapper.wrap(under, keys)) == keys
 
 
@@ -133,7 +133,9 @@ def test_a_wrapping_key_of_another_name_or_version(kept: Kept, name: str) -> Non
 
 def test_a_keeper_that_is_not_there(kept: Kept) -> None:
     under = kept.wrapper.newest()
-    wrapped = kept.wrapper.wrap(under, some_keys(70))
+    wrapped = kept.wrapper.wrap(under, some_keys()) | (
+        {} if kept.name == "vault" else some_keys(70)
+    )
     for ask in (kept.unreachable.unwrap, kept.unreachable.wrap):
         began = time.monotonic()
         with pytest.raises(VaultUnavailable) as caught:
