@@ -83,6 +83,7 @@ class SealedChecker:
         found: dict[int, dict[str, SealedRow]] = {}
         for row in select_sealed(self._rows, sorted(entries)):
             found.setdefault(row.position, {})[row.key_class] = row
+        self._look_for({row.key_id for rows in found.values() for row in rows.values()})
         true_sources = {}
         for position, entry in entries.items():
             for disclosure in self._check_entry(position, entry, found.get(position, {})):
@@ -156,7 +157,7 @@ class SealedChecker:
 
     def _key(self, position: int, stream: str, row: SealedRow) -> bytes | None:
         """The key that a row is under, if it is one of this stream and class."""
-        stored = self._find(row.key_id)
+        stored = self._known.get(row.key_id)
         if self._no_keys:
             return None
         what = f"the key of its {row.key_class} fields"
@@ -175,17 +176,18 @@ class SealedChecker:
             self._fail(position, stream, f"{what} does not open under the wrapping key")
         return stored.key
 
-    def _find(self, key_id: str) -> StoredKey | None:
-        """A key of the key store. What is wrong with the whole of that is reported once, at the
+    def _look_for(self, key_ids: set[str]) -> None:
+        """Find keys of the key store, those of many entries together: whoever keeps their wrapping
+        key may be far away. What is wrong with the whole of the key store is reported once, at the
         end; until then nothing is opened."""
-        if key_id not in self._known and not self._no_keys:
-            if len(self._known) > _MAX_KNOWN:
-                self._known.clear()
+        if len(self._known) + len(key_ids) > _MAX_KNOWN:
+            self._known.clear()
+        unknown = key_ids - self._known.keys()
+        if unknown and not self._no_keys:
             try:
-                self._known[key_id] = self._vault.find(key_id)
+                self._known.update(self._vault.find_all(unknown))
             except KeyStoreError:
                 self._no_keys = True
-        return self._known.get(key_id)
 
     def end(self) -> None:
         """After the last entry: hold what is missing, and what is there, against the erasures."""

@@ -5,7 +5,7 @@ a `KeyStoreError` whose message is fit for a report. No transaction is held from
 next, so that an erasure can empty the key store's write-ahead log meanwhile.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,20 @@ class Vault:
             "SELECT key_id, stream, key_class, wrapped FROM stream_keys WHERE key_id = ?", key_id
         )
         return self._stored(found)[0] if found else None
+
+    def find_all(self, key_ids: Collection[str]) -> dict[str, StoredKey | None]:
+        """Keys by their ids, None for those that are not there, unwrapped together. Raises
+        KeyStoreError."""
+        wanted, found = sorted(key_ids), dict[str, StoredKey | None].fromkeys(key_ids)
+        for start in range(0, len(wanted), _PAGE):
+            group = wanted[start : start + _PAGE]
+            page = self._select(
+                "SELECT key_id, stream, key_class, wrapped FROM stream_keys"
+                f" WHERE key_id IN ({','.join('?' * len(group))})",
+                *group,
+            )
+            found.update((stored.key_id, stored) for stored in self._stored(page))
+        return found
 
     def all(self) -> Iterator[StoredKey]:
         """Every key, in pages. Raises KeyStoreError."""
