@@ -197,7 +197,7 @@ async def test_a_slow_keeper_delays_nobody_who_does_not_need_it(
         await gate.full.wait()
         # Everything that needs no key from its keeper goes on.
         assert await ledger.authenticate("nobody's") is None
-        assert await ledger.entry(DPO, second.position)
+        assert await ledger.entry(DPO, second.position, ACTOR)
         assert await ledger.feed(DPO)
         await ledger.record(ANY, [identified(other.stream)])
         await ledger.record(ANY, [identified()])
@@ -247,7 +247,7 @@ async def test_from_files_to_vault_while_the_ledger_is_served(
                 await ledger.record(ANY, [identified()])
             # What is sealed under a key in use goes on, and so does all that opens nothing.
             await ledger.record(ANY, [act("case.closed", person.stream)])
-            assert await ledger.entry(DPO, before.position)
+            assert await ledger.entry(DPO, before.position, ACTOR)
         finally:
             transit.sealed = False
         assert await ledger.sealed(DPO, before.position, ACTOR, "inspection")
