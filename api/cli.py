@@ -23,6 +23,7 @@ from api.app import build_app
 from api.door import Door
 from api.server import Runner, log_stray_error
 from ledger.application import Ledger
+from ledger.backup.commands import backup, restore
 from ledger.cli import cli, explained
 from ledger.collector import settle
 from ledger.errorlog import install
@@ -31,6 +32,9 @@ from ledger.errorlog import install
 _BACKLOG: Final = 1024
 
 log = structlog.get_logger("hub_ledger.serve")
+
+cli.add_command(backup)
+cli.add_command(restore)
 
 
 @cli.command()

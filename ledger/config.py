@@ -3,7 +3,7 @@
 Guarantees: everything in it is readable by its owner alone; `create` never touches a directory
 that holds a ledger already; what is read back is checked before use.
 
-    ledger.toml      origin, databases, intervals
+    ledger.toml      origin, databases, intervals, how long backups are kept
     lock             held exclusively by the serving process
     ledger.sqlite    the event store, unless `database` is a PostgreSQL URL
     projections.sqlite  read models of the embedded store; may be deleted at any time
@@ -35,6 +35,12 @@ DEFAULT_ORIGIN: Final = "hub-ledger.example/log"
 #: published one within 60 s; a verifier relies on that figure.
 DEFAULT_PUBLISH_SECONDS: Final = 1.0
 MAX_PUBLISH_SECONDS: Final = 30.0
+#: Days for which backups are kept: of the event store, and of the key store. What is erased is gone
+#: from every backup once the latter have passed.
+DEFAULT_EVENT_BACKUP_DAYS: Final = 365
+DEFAULT_KEY_BACKUP_DAYS: Final = 30
+#: A restore whose files are all there and being put in place.
+RESTORE_READY: Final = "restore.ready"
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.:/_-]{0,198}[a-z0-9])?")
 
@@ -56,6 +62,8 @@ class DataDirectory:
     database: str
     key_database: str
     publish_seconds: float
+    event_backup_days: int = DEFAULT_EVENT_BACKUP_DAYS
+    key_backup_days: int = DEFAULT_KEY_BACKUP_DAYS
 
     @property
     def keys_path(self) -> Path:
@@ -227,15 +235,27 @@ def lay_out_replica(path: Path, source: DataDirectory) -> None:
 
 def make_ready(path: Path, source: DataDirectory) -> DataDirectory:
     """Give a replica's data directory the settings of its source: from here on it can be served."""
+    write_settings(path, source)
+    return load(path)
+
+
+def write_settings(path: Path, source: DataDirectory) -> None:
+    """Write the settings of `source` as those of the directory at `path`; raises FileExistsError.
+    Databases that are files of `source` are files of that directory."""
+    embedded = (str(source.path / "ledger.sqlite"), str(source.path / "keys" / "keys.sqlite"))
+    database, key_database = (
+        "" if given == usual else given
+        for given, usual in zip((source.database, source.key_database), embedded, strict=True)
+    )
     _write_settings(
         path,
         source.origin,
-        source.database,
-        source.key_database,
+        database,
+        key_database,
         source.publish_seconds,
-        tables=_tables_of(source.path / "ledger.toml"),
+        (source.event_backup_days, source.key_backup_days),
+        _tables_of(source.path / "ledger.toml"),
     )
-    return load(path)
 
 
 def _lay_out(path: Path) -> None:
@@ -254,6 +274,7 @@ def _write_settings(
     database: str,
     key_database: str,
     publish_seconds: float,
+    days: tuple[int, int] = (DEFAULT_EVENT_BACKUP_DAYS, DEFAULT_KEY_BACKUP_DAYS),
     tables: str = "",
 ) -> None:
     lines = [
@@ -261,12 +282,17 @@ def _write_settings(
         f'database = "{_toml(database)}"',
         f'key_database = "{_toml(key_database)}"',
         f"publish_seconds = {publish_seconds}",
+        f"event_backup_days = {days[0]}",
+        f"key_backup_days = {days[1]}",
     ]
     write_private(path / "ledger.toml", ("\n".join(lines) + "\n" + tables).encode())
 
 
 def _tables_of(file: Path) -> str:
-    """What follows the plain settings of a configuration file: its tables, as they stand."""
+    """What follows the plain settings of a configuration file, if there is one: its tables, as they
+    stand."""
+    if not file.exists():
+        return ""
     lines = file.read_text().splitlines(keepends=True)
     first = next((at for at, line in enumerate(lines) if line.startswith("[")), len(lines))
     return "".join(lines[first:])
@@ -280,6 +306,22 @@ def _toml(text: str) -> str:
 
 def load(path: Path) -> DataDirectory:
     """Read a data directory's configuration; raises ConfigurationError saying what to do."""
+    if (path / RESTORE_READY).exists():
+        raise ConfigurationError(
+            f"A restore of {path} was interrupted when everything was ready. Run the same restore "
+            "again: it puts the rest in place."
+        )
+    directory = read(path)
+    if not 0 < directory.key_backup_days < directory.event_backup_days:
+        raise ConfigurationError(
+            "Backups of the key store (key_backup_days) must be kept for fewer days than those of "
+            "the event store (event_backup_days): what is erased is gone when they have passed."
+        )
+    return directory
+
+
+def read(path: Path) -> DataDirectory:
+    """What `load` reads, also while a restore is being put in place."""
     try:
         values = tomllib.loads((path / "ledger.toml").read_text())
     except FileNotFoundError as error:
@@ -295,6 +337,8 @@ def load(path: Path) -> DataDirectory:
             database=str(values["database"]) or str(path / "ledger.sqlite"),
             key_database=str(values["key_database"]) or str(path / "keys" / "keys.sqlite"),
             publish_seconds=float(values["publish_seconds"]),
+            event_backup_days=int(values.get("event_backup_days", DEFAULT_EVENT_BACKUP_DAYS)),
+            key_backup_days=int(values.get("key_backup_days", DEFAULT_KEY_BACKUP_DAYS)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{path / 'ledger.toml'} lacks or garbles a setting.") from error

@@ -1,8 +1,8 @@
 """Opening sealed fields, and knowing why a field does not open.
 
 Guarantees: before anything is opened, every recorded erasure is carried out; a field that is gone
-is either explained by an erasure in the log or is an alarm; what opens is exactly what the entry
-committed to, digest by digest.
+is either explained by an entry of the log (an erasure, or a declared loss) or is an alarm; what
+opens is exactly what the entry committed to, digest by digest.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from ledger.catalogue import CATALOGUE
 from ledger.database import DATABASE_ERRORS
 from ledger.errors import IntegrityAlarm, VaultUnavailable
 from ledger.store.base import Store
+from ledger.store.lost import is_lost
 from ledger.store.records import ATTRIBUTION, SUBJECT, SealedRow
 from ledger.vault.erasure import apply_erasures
 from ledger.vault.keystore import KeyStore
@@ -22,7 +23,8 @@ from ledger_verifier.formats.disclosure import Disclosure
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What opened of one entry, and the key classes whose fields a recorded erasure removed."""
+    """What opened of one entry, and the key classes whose fields are gone: a recorded erasure
+    removed them, or they are declared lost."""
 
     disclosures: tuple[Disclosure, ...]
     erased: frozenset[str]
@@ -90,7 +92,7 @@ class Opener:
             row = rows.get(key_class)
             found = None if row is None else self._open_row(entry, row, keys.get(row.key_id))
             if found is None:
-                self._explain(entry, key_class)
+                self._explain(position, entry, key_class)
                 erased.add(key_class)
             else:
                 opened += found
@@ -118,10 +120,13 @@ class Opener:
         stream, version = _stream_of(entry), int(entry["stream"]["version"])
         return self._store.erased_through([stream]).get(stream, 0) >= version
 
-    def _explain(self, entry: Mapping[str, Any], key_class: str) -> None:
-        """Find the erasure that covers this entry, or raise."""
+    def _explain(self, position: int, entry: Mapping[str, Any], key_class: str) -> None:
+        """Find the entry of the log that says why, or raise."""
         if key_class == SUBJECT and self._is_erased(entry):
             return
+        with self._store.read() as rows:
+            if is_lost(rows, position, key_class):
+                return
         raise VaultUnavailable(
             "Sealed fields are missing and no entry of the log says why: run hub-ledger fsck."
         )

@@ -84,7 +84,7 @@ class Retries:
 
 def _is_same(submission: Submission, known: Known) -> bool:
     """Whether a submission is the event that was recorded: every member that the client gave, and
-    every sealed field that no erasure has removed. What the service added takes no part."""
+    every sealed field that is not erased, or lost. What the service added takes no part."""
     entry, values, erased = known.entry, known.opened.values, known.opened.erased
     if submission.type != entry["type"] or submission.schema not in (None, entry["schema"]):
         return False

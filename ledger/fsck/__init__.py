@@ -94,11 +94,16 @@ def check_rows(
     policy: Policy,
     digest: str,
     progress: Progress | None = None,
+    *,
+    restoring: bool = False,
 ) -> Report:
     """Check a ledger as one transaction sees it, whose cursor `rows` is; what it has not committed
-    counts. `position_sql` is the store's, `digest` that of the policy file."""
+    counts. `position_sql` is the store's, `digest` that of the policy file. When it is `restoring`,
+    what is noted as lost need not be declared by an entry yet."""
     guard = read_guard(directory)
-    return _checked(_Check(directory, rows, position_sql, policy, digest, guard), progress)
+    return _checked(
+        _Check(directory, rows, position_sql, policy, digest, guard, restoring), progress
+    )
 
 
 def _policy(directory: DataDirectory, policy_file: Path | None) -> tuple[Policy, str]:
@@ -121,6 +126,8 @@ class _Check:
     digest: str
     #: The guard's checkpoint, as it was before these rows were looked at.
     guard: bytes | None
+    #: Whether a restore is under way, after which the service declares what was lost.
+    restoring: bool = False
     findings: Findings = field(default_factory=Findings)
 
     def run(self, progress: Progress | None) -> Report:
@@ -151,7 +158,13 @@ class _Check:
         with closing(open_store(directory.database)) as store:
             since = Since(store, 0 if head is None else head.size)
             sealed = SealedChecker(
-                rows, self.position_sql, directory.origin, vault, since, findings
+                rows,
+                self.position_sql,
+                directory.origin,
+                vault,
+                since,
+                findings,
+                restoring=self.restoring,
             )
             with closing(sealed):
                 tables = TableChecker(rows, reader, sealed, findings)

@@ -1,10 +1,10 @@
-"""Sealed rows: each opens to what its entry committed to, or an erasure in the log says why not.
+"""Sealed rows: each opens to what its entry committed to, or an entry of the log says why not.
 
 Guarantees: nothing that is opened leaves this module, but the codes of the systems that recipients'
-entries came from. Missing rows that no erasure explains, rows that an erasure covers, rows of
-nobody, rows that do not open under a key of their own stream and class, rows that hold anything
-but the fields of their class, and salts met before are failures. Memory is proportional to the
-number of streams.
+entries came from. Missing rows that no erasure and no declared loss explains, rows that an erasure
+covers, rows of nobody, rows that do not open under a key of their own stream and class, rows that
+hold anything but the fields of their class, and salts met before are failures. Memory is
+proportional to the number of streams.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from typing import Any
 from ledger.errors import VaultUnavailable
 from ledger.fsck.erasures import Erasures, Since
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
+from ledger.store.lost import select_declared, select_undeclared
 from ledger.store.records import ATTRIBUTION, ERASURE, EVENTS_TABLE, SUBJECT, SealedRow
 from ledger.store.rows import Rows, select_sealed
 from ledger.vault.sealing import associated_data, open_sealed
@@ -20,7 +21,7 @@ from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
-from ledger_verifier.meaning.schemas import RESERVED_TYPES
+from ledger_verifier.meaning.schemas import RESERVED_TYPES, Lost, parse_lost
 
 #: The sealed field of a recipient's entry that says who submitted it.
 TRUE_SOURCE = "true_source"
@@ -40,12 +41,18 @@ class SealedChecker:
         vault: Vault,
         since: Since,
         findings: Findings,
+        *,
+        restoring: bool = False,
     ) -> None:
+        self._restoring = restoring
         self._rows, self._position, self._origin = rows, position_sql, origin
         self._vault, self._since, self._findings = vault, since, findings
         self.erasures = Erasures()
         self._fields: dict[tuple[str, int], dict[str, frozenset[str]]] = {}
-        self._missing: list[tuple[int, str, int]] = []
+        self._missing: list[tuple[int, str, int, str]] = []
+        self._lost: list[tuple[int, Lost]] = []
+        #: Missing rows that nothing in the log explains: position, stream, version, class of key.
+        self.unexplained: list[tuple[int, str, int, str]] = []
         self._known: dict[str, StoredKey | None] = {}
         self._current: dict[str, dict[str, str]] = {}
         self._salts = Duplicates()
@@ -77,6 +84,10 @@ class SealedChecker:
         if problem is not None:
             self._fail(position, _stream_of(entry), problem)
 
+    def learn_lost(self, position: int, data: Mapping[str, Any]) -> None:
+        """Take in the data of a declared loss that the verifier accepted."""
+        self._lost.append((position, parse_lost(data)))
+
     def check(self, entries: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
         """Check the rows of some entries, by position; returns the true sources that are sealed
         in them."""
@@ -99,10 +110,7 @@ class SealedChecker:
             fields = self._fields.get((entry["type"], entry["schema"]), {})
         stream = _stream_of(entry)
         for key_class in fields.keys() - rows.keys():
-            if key_class == SUBJECT:
-                self._missing.append((position, stream, entry["stream"]["version"]))
-            else:
-                self._fail(position, stream, f"its sealed {key_class} fields are missing")
+            self._missing.append((position, stream, entry["stream"]["version"], key_class))
         for key_class in rows.keys() - fields.keys():
             self._fail(position, stream, f"a sealed row of class {key_class} belongs to no field")
         opened: dict[str, list[Disclosure]] = {}
@@ -191,13 +199,16 @@ class SealedChecker:
 
     def end(self) -> None:
         """After the last entry: hold what is missing, and what is there, against the erasures."""
-        for position, stream, version in self._missing:
-            if self.erasures.through.get(stream, 0) >= version:
+        for missing in self._missing:
+            position, stream, version, key_class = missing
+            if key_class == SUBJECT and self.erasures.through.get(stream, 0) >= version:
                 self._findings.counts["erased"] += 1
+            elif any(_covers(lost, position, key_class) for _, lost in self._lost):
+                self._findings.counts["lost"] += 1
             else:
-                self._fail(
-                    position, stream, "its sealed fields are missing and no erasure explains it"
-                )
+                self.unexplained.append(missing)
+        self._judge_unexplained()
+        self._check_lost()
         for stream, through in self.erasures.through.items():
             self._check_gone(stream, through)
         self._rows.execute(
@@ -214,6 +225,38 @@ class SealedChecker:
                 "records by now"
             )
 
+    def _judge_unexplained(self) -> None:
+        undeclared = select_undeclared(self._rows)
+        for position, stream, _, key_class in self.unexplained:
+            if not any(_covers(lost, position, key_class) for lost in undeclared):
+                why = (
+                    "are missing and no erasure explains it"
+                    if key_class == SUBJECT
+                    else f"of class {key_class} are missing"
+                )
+                self._fail(position, stream, f"its sealed fields {why}")
+            elif self._restoring:
+                self._findings.counts["lost"] += 1
+            else:
+                reason = (
+                    "its sealed fields were lost with a restore, and no entry declares it yet: the "
+                    "service does when it starts"
+                )
+                self._fail(position, stream, reason)
+
+    def _check_lost(self) -> None:
+        """The table of losses is what the log declares, and what is lost is not there."""
+        for position, _ in set(select_declared(self._rows)) ^ set(self._lost):
+            self._fail(position, None, "the table of losses is not what the log declares")
+        for _, lost in self._lost:
+            self._rows.execute(
+                "SELECT position FROM sealed WHERE key_class = ? AND position >= ?"
+                f" AND position <= ? ORDER BY position LIMIT {MAX_FAILURES}",
+                (lost.key_class, lost.first, lost.last),
+            )
+            for row in self._rows.fetchall():
+                self._fail(row[0], None, "its sealed fields are there, and are declared lost")
+
     def _check_gone(self, stream: str, through: int) -> None:
         """No subject row of an erased stretch is there, whatever key it names."""
         self._rows.execute(
@@ -228,6 +271,10 @@ class SealedChecker:
 
     def _fail(self, position: int, stream: str | None, reason: str) -> None:
         self._findings.fail(Failure(reason, position=position, stream=stream), source="sealed")
+
+
+def _covers(lost: Lost, position: int, key_class: str) -> bool:
+    return lost.first <= position <= lost.last and lost.key_class == key_class
 
 
 def _stream_of(entry: Mapping[str, Any]) -> str:

@@ -68,6 +68,18 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
         "position",
         {"key_id": ("blob", 16), "stream": ("text", None), "position": ("integer", None)},
     ),
+    "lost": (
+        "declared",
+        {
+            "first": ("integer", None),
+            "last": ("integer", None),
+            "key_class": ("text", None),
+            "entries": ("integer", None),
+            "backup_size": ("integer", None),
+            "log_size": ("integer", None),
+            "declared": ("integer", None),
+        },
+    ),
     "publications": (
         "NULL",
         {
@@ -79,7 +91,7 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
     ),
 }
 #: Columns that may hold nothing.
-_OPTIONAL = frozenset({"subject_key", "attribution_key"})
+_OPTIONAL = frozenset({"subject_key", "attribution_key", "declared"})
 _MOST = 10
 
 
@@ -114,7 +126,7 @@ def _wrong(column: str, kind: str, length: int | None, *, untyped: bool) -> str:
         wrong.append(f"({column} IS NOT NULL AND typeof({column}) <> '{kind}')")
     if length is not None:
         wrong.append(f"({column} IS NOT NULL AND length({column}) <> {length})")
-    return f"({' OR '.join(wrong)})"
+    return f"({' OR '.join(wrong or ['FALSE'])})"
 
 
 def unreadable(

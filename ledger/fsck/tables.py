@@ -12,7 +12,7 @@ from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.formats.entry import link_hash
 from ledger_verifier.formats.errors import FormatError
 from ledger_verifier.formats.merkle import CompactRange
-from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED
+from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST
 
 #: Entries looked up together.
 _GROUP = 256
@@ -81,6 +81,8 @@ class TableChecker:
             self._sealed.learn_type(data)
             if data["recipient"]:
                 self._recipient.add((data["type"], data["schema"]))
+        elif entry["type"] == SEALED_LOST:
+            self._sealed.learn_lost(position, data)
         else:
             self._sealed.learn_erasure(position, entry)
 

@@ -1,12 +1,15 @@
-"""Entries that the service records on its own behalf: the opening of the log and its schemas.
+"""Entries that the service records on its own behalf: the opening of the log, its schemas, and what
+was lost of it.
 
 Guarantees: entry 0 is `ledger.opened` with the origin and the log's verifier keys; every type of
-the catalogue is registered before the first entry of that type; both types are defined by the
-format and never accepted from a client.
+the catalogue is registered before the first entry of that type; what a restore has lost is declared
+before anything else is recorded. These types are defined by the format and never accepted from a
+client.
 """
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +17,10 @@ from ledger.catalogue import CATALOGUE
 from ledger.config import SigningKeys
 from ledger.log.messages import PreparedEvent
 from ledger.store.base import Store
+from ledger.store.lost import select_undeclared
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.disclosure import b64url
-from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED
+from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST
 
 
 def new_nonce() -> str:
@@ -74,6 +78,17 @@ def missing_registrations(store: Store, at: str) -> list[PreparedEvent]:
     if first is None:
         return []
     return _registrations(entries.decode(first)["stream"]["id"], at, known)
+
+
+def declarations(store: Store, at: str) -> list[PreparedEvent]:
+    """Declarations of what a restore has lost and no entry tells of yet."""
+    with store.read() as rows:
+        undeclared = select_undeclared(rows)
+    first = store.entry(0)
+    if first is None or not undeclared:
+        return []
+    stream_id = entries.decode(first)["stream"]["id"]
+    return [service_event(stream_id, SEALED_LOST, at, asdict(lost)) for lost in undeclared]
 
 
 def _registrations(

@@ -24,7 +24,7 @@ from ledger.config import DataDirectory, SigningKeys, load, locked
 from ledger.errorlog import install, log_error
 from ledger.errors import IntegrityAlarm, LedgerError
 from ledger.log.clock import Clock, instant
-from ledger.log.genesis import missing_registrations
+from ledger.log.genesis import declarations, missing_registrations
 from ledger.log.guard import Guard
 from ledger.log.messages import (
     Frames,
@@ -181,7 +181,8 @@ def _check_keys(store: Store, keys: SigningKeys) -> None:
 def open_writer(
     directory: DataDirectory, workers: Sequence[int], *, accept_clock: bool
 ) -> tuple[Writer, int]:
-    """Check the log, register new types, and make a writer; returns it and the log's size."""
+    """Check the log, declare what a restore lost, register new types, and make a writer; returns it
+    and the log's size."""
     store = open_store(directory.database)
     keys = directory.signing_keys()
     clock = Clock()
@@ -189,11 +190,12 @@ def open_writer(
     sequencer = Sequencer(store, keys.ed25519, directory.origin, clock, guard)
     head = sequencer.check_start(accept_clock=accept_clock)
     _check_keys(store, keys)
-    missing = missing_registrations(store, instant(clock.now()))
-    if missing:
-        sequencer.append([missing])
+    at = instant(clock.now())
+    first = [*declarations(store, at), *missing_registrations(store, at)]
+    if first:
+        sequencer.append([first])
     publisher = Publisher(store, keys, clock, directory.publish_seconds, guard)
-    return Writer(sequencer, publisher, store, workers), head.size + len(missing)
+    return Writer(sequencer, publisher, store, workers), head.size + len(first)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import Mapper, StoredEvent
 
+from ledger.store.lost import declare_lost
 from ledger.store.records import (
     ERASURE,
     EVENTS_TABLE,
@@ -39,6 +40,7 @@ from ledger.store.rows import (
     select_sealed,
     select_stream_heads,
 )
+from ledger_verifier.meaning.schemas import SEALED_LOST, parse_lost
 
 
 class EntryMapper(Mapper[str]):
@@ -84,6 +86,9 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f"CREATE TABLE destroyed_keys (key_id {blob} PRIMARY KEY, stream TEXT NOT NULL,"
         f" position {integer} NOT NULL)",
         "CREATE INDEX destroyed_keys_position ON destroyed_keys (position)",
+        f"CREATE TABLE lost (first {integer} NOT NULL, last {integer} NOT NULL,"
+        f" key_class TEXT NOT NULL, entries {integer} NOT NULL, backup_size {integer} NOT NULL,"
+        f" log_size {integer} NOT NULL, declared {integer})",
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
     ]
@@ -173,6 +178,9 @@ class AppendTransaction:
         )
         for destroyed in append.destroyed:
             self._erase(destroyed)
+        for position, stored in enumerate(append.entries, append.first_position):
+            if stored.topic == SEALED_LOST:
+                declare_lost(rows, position, parse_lost(orjson.loads(stored.state)["data"]))
         self._write_head(append.head)
 
     def _erase(self, destroyed: "DestroyedKey") -> None:
@@ -220,6 +228,11 @@ class Store(ABC):
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Rows]:
         """A read-only view of one moment, however long it is read."""
+
+    def fill(self) -> AbstractContextManager[Rows]:
+        """A transaction that fills a new store, however long that takes; commits when its block
+        ends."""
+        return self._write()
 
     @abstractmethod
     def insert_entries(self, rows: Rows, first: int, events: Sequence[StoredEvent]) -> None:

@@ -10,7 +10,7 @@ to go on where it was.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -49,6 +49,12 @@ class _Rows:
     def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
         if params:
             self._cursor.executemany(sql.replace("?", "%s").encode(), params)
+
+    def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Send rows by a COPY statement, much faster than by INSERT."""
+        with self._cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone()
@@ -142,6 +148,12 @@ class PostgresStore(Store):
         with self._write() as rows:
             rows.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             # Whoever reads a whole log thinks for longer than an append may.
+            rows.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield rows
+
+    @contextmanager
+    def fill(self) -> Iterator[Rows]:
+        with self._write() as rows:
             rows.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             yield rows
 

@@ -26,6 +26,7 @@ NEEDED = (
     "docs/architecture.md",
     "docs/glossary.md",
     "docs/operations.md",
+    "docs/backup.md",
     "docs/event-types.md",
     "docs/verify.md",
     "docs/formats.md",

@@ -175,7 +175,7 @@ def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
         "recipient_erasure.confirmed",
     ]
     assert [one.type for one in CATALOGUE.service_types()] == ["wrapping_key.rotated"]
-    assert {"ledger.opened", "schema.registered"} == RESERVED
+    assert {"ledger.opened", "schema.registered", "sealed.lost"} == RESERVED
     assert all(CATALOGUE.get(name) is None for name in RESERVED)
     for one in TYPES:
         assert CATALOGUE.get(one.type) is CATALOGUE.get(one.type, one.schema) is one

@@ -28,7 +28,9 @@ from ledger_verifier.meaning.schemas import (
     LEDGER_OPENED,
     RESERVED_TYPES,
     SCHEMA_REGISTERED,
+    SEALED_LOST,
     Registry,
+    parse_lost,
 )
 
 ID_KEY: Final = 0
@@ -99,7 +101,7 @@ class EntryChecker:
         self.recorded = ("", 0)
         self.registry = Registry()
         self.heads = Heads()
-        #: Entries that define the log: its opening, and the registrations.
+        #: Entries of the reserved types: what defines the log, and what was lost of it.
         self.definitions: list[tuple[int, bytes]] = []
         self.recipient_entries = 0
 
@@ -282,7 +284,27 @@ class EntryChecker:
             self._findings.counts["registrations"] += 1
             if registration.recipient:
                 self._recipients.add((registration.type, registration.schema))
+        if kind == SEALED_LOST:
+            problem = self._lost(position, entry, stream) or problem
         return problem is None
+
+    def _lost(self, position: int, entry: Mapping[str, Any], stream: str) -> str | None:
+        """Count what is declared lost; what is wrong with the declaration, or None."""
+        try:
+            lost = parse_lost(entry["data"])
+        except EntryError:
+            # Reported as the entry's own.
+            return None
+        problem = None
+        if self._ledger not in (None, stream):
+            problem = "stream: what is lost is declared in the stream of entry 0, and nowhere else"
+        elif lost.log_size > position:
+            problem = "data.log_size: the log did not hold that many entries before this one"
+        if problem is not None:
+            self._fail(position, entry, problem)
+            return problem
+        self._findings.counts["sealed_lost"] += lost.entries
+        return None
 
     def _collect(self, duplicates: Duplicates, position: int, entry: Mapping[str, Any]) -> None:
         if (entry["type"], entry["schema"]) in self._recipients:

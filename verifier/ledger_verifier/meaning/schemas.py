@@ -4,7 +4,7 @@ Guarantees: an entry that passes `Registry.check` is of a type registered earlie
 is in a kind of stream that type may be in, occurred before it was recorded (give or take 5 minutes,
 which clocks may differ by), has exactly the open fields of its registration with
 values of the declared kinds (never free text), and commits to exactly one digest for every sealed
-field. `ledger.opened` and `schema.registered` are defined here, by the format.
+field. `ledger.opened`, `schema.registered` and `sealed.lost` are defined here, by the format.
 
 Kinds of open fields are written `base`, then `[]` for a list, then `?` where null is allowed, then
 for codes `:` and the allowed values: `uuid`, `date?`, `code:support|safeguarding`, `code[]:a|b`.
@@ -20,7 +20,9 @@ from ledger_verifier.formats.errors import EntryError
 
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
-RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
+#: Sealed fields that were lost with a store, and not by an erasure.
+SEALED_LOST: Final = "sealed.lost"
+RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST})
 #: Registered types that nobody but the service records: what it does with its own keys and stores.
 SERVICE_ALONE_TYPES: Final = frozenset({"wrapping_key.rotated"})
 #: Registered types that the service may record by itself, under its own source: it saw them happen.
@@ -43,6 +45,21 @@ _CODE_VALUE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 Check = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a `sealed.lost` entry declares: that of the entries at positions `first` to `last`, the
+    sealed fields of one class of key ("subject" or "attribution") are lost, in `entries` of them,
+    because a backup of `backup_size` entries was restored and the log brought back from its own
+    entries to `log_size`."""
+
+    key_class: str
+    first: int
+    last: int
+    entries: int
+    backup_size: int
+    log_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +291,8 @@ def _check_reserved(entry: Mapping[str, Any]) -> None:
         raise EntryError("occurred_at: this type declares instant")
     if entry["type"] == LEDGER_OPENED:
         _check_opened(entry["data"])
+    elif entry["type"] == SEALED_LOST:
+        parse_lost(entry["data"])
 
 
 def _check_opened(data: Mapping[str, Any]) -> None:
@@ -287,3 +306,21 @@ def _check_opened(data: Mapping[str, Any]) -> None:
         raise EntryError("data.keys: not a list of verifier keys")
     if data["predecessor"] is not None and type(data["predecessor"]) is not dict:
         raise EntryError("data.predecessor: not null or an object")
+
+
+def parse_lost(data: Mapping[str, Any]) -> Lost:
+    """Read the data of a `sealed.lost` entry; raises EntryError naming the field."""
+    counts = ("first", "last", "entries", "backup_size", "log_size")
+    if data.keys() != {"_sd", "key_class", *counts} or data["_sd"]:
+        raise EntryError("data: sealed.lost has other members")
+    if data["key_class"] not in ("subject", "attribution"):
+        raise EntryError("data.key_class: not a class of keys")
+    for name in counts:
+        if not _is_count(data[name]):
+            raise EntryError(f"data.{name}: not a count")
+    lost = Lost(**{name: value for name, value in data.items() if name != "_sd"})
+    if not lost.first <= lost.last < lost.log_size or lost.backup_size > lost.log_size:
+        raise EntryError("data.last: not a range of positions in that log")
+    if not 1 <= lost.entries <= lost.last - lost.first + 1:
+        raise EntryError("data.entries: not a number of entries in that range")
+    return lost

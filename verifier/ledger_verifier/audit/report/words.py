@@ -73,6 +73,7 @@ _COUNTS: Final = {
     "entries": "Entries read and checked",
     "expired": "Entries whose bytes have expired, as the log says",
     "absent": "Entries whose bytes are gone and that nothing in the log explains",
+    "sealed_lost": "Losses of sealed fields that the log declares (of an entry, under one key)",
     "unknown_format": "Entries in a format that this verifier does not know",
     "entries_before": "Entries that an earlier run checked, as the state file says",
     "conduct_not_judged": "Entries of which it was not judged whether what they record was right",
@@ -90,6 +91,7 @@ _COUNTS: Final = {
     "stream heads": "Stored ends of streams",
     "sealed rows": "Sealed rows that open to what was committed to",
     "erased": "Entries whose sealed fields were erased, as the log says",
+    "lost": "Sealed rows that were lost with a restore, as the log says",
 }
 
 

@@ -1,0 +1,150 @@
+"""A backup or a restore that is killed, wherever that is, leaves nothing that passes for done, and
+is run again."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import config
+from ledger.backup import place
+from ledger.backup import restore as restoring
+from ledger.backup.archive import ArchiveWriter
+from ledger.backup.keys import KeyTarget
+from ledger.backup.make import back_up
+from ledger.backup.place import Staging
+from ledger.backup.restore import Request, restore
+from ledger.errors import ConfigurationError
+from ledger.fsck import check
+from tests.ledger.backup.world import World
+
+
+def killed(run: Callable[[], object], owner: Any, name: str, calls: int, *, after: bool) -> None:
+    """Run something in a process of its own, which is killed before or after it calls a function
+    for the n-th time."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), status
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return
+    try:
+        original, left = getattr(owner, name), [calls]
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if not left[0] and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = original(*arguments, **named)
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        setattr(owner, name, counted)
+        run()
+    finally:
+        os._exit(1)
+
+
+RESTORING: dict[str, tuple[Any, str, int, bool]] = {
+    "the key store is there": (KeyTarget, "make", 1, True),
+    "the tail is appended": (restoring, "append_tail", 1, True),
+    "keys are destroyed": (KeyTarget, "erase", 1, True),
+    "all is verified and committed": (Staging, "ready", 1, False),
+    "all is ready": (Staging, "finish", 1, False),
+    # After it is ready, which takes two: a file is moved.
+    "one file is in place": (place, "sync_directory", 3, True),
+    # The other time that a folder is removed is at the beginning.
+    "all files are in place": (shutil, "rmtree", 2, False),
+}
+
+
+@pytest.mark.parametrize("point", RESTORING)
+def test_a_restore_that_is_killed_is_run_again(world: World, tmp_path: Path, point: str) -> None:
+    data = world.lost(tmp_path / "data")
+    request = world.request(data, 1, 1)
+    owner, name, calls, after = RESTORING[point]
+    killed(lambda: restore(request), owner, name, calls, after=after)
+    with pytest.raises(ConfigurationError):
+        config.load(data)
+    done = restore(request)
+    assert (done.size, done.destroyed) == (world.sizes[2], 1)
+    assert not list(data.glob("restore.*"))
+    left = {failure.reason.split(",")[0] for failure in check(config.load(data)).failures}
+    assert left == {"its sealed fields were lost with a restore"}
+
+
+def test_the_event_store_is_put_in_place_last(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = []
+    data = world.lost(tmp_path / "data")
+    rename = Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        moved.append(path.name)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", noted)
+    restore(world.request(data, 3, 3))
+    files = ["policy", "ledger.toml"]
+    if world.make_database is None:
+        files = ["keys.sqlite", *files, "ledger.sqlite"]
+    assert moved == [place.PARTIAL, *files]
+
+
+def test_another_restore_does_not_finish_it(world: World, tmp_path: Path) -> None:
+    data = world.lost(tmp_path / "data")
+    request = world.request(data, 1, 1)
+    killed(lambda: restore(request), Staging, "finish", 1, after=False)
+    other = Request(
+        data,
+        world.events(3),
+        world.keys(3),
+        database=request.database,
+        key_database=request.key_database,
+    )
+    with pytest.raises(ConfigurationError, match="from another backup"):
+        restore(other)
+    assert restore(request).size == world.sizes[2]
+
+
+BACKING_UP: dict[str, tuple[str, int, bool]] = {
+    "half a part is written": ("add", 4, False),
+    "one of two archives is whole": ("finish", 1, True),
+    "both archives are whole": ("keep", 1, False),
+}
+
+
+@pytest.mark.parametrize("point", BACKING_UP)
+def test_a_backup_that_is_killed_is_run_again(world: World, tmp_path: Path, point: str) -> None:
+    to, keys_to = tmp_path / "events", tmp_path / "keys"
+    name, calls, after = BACKING_UP[point]
+
+    def run() -> None:
+        back_up(world.directory.path, to, keys_to)
+
+    killed(run, ArchiveWriter, name, calls, after=after)
+    assert not to.exists()
+    assert not keys_to.exists()
+    run()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events", "keys"]
+
+
+def test_a_backup_killed_between_its_two_files_says_so(world: World, tmp_path: Path) -> None:
+    to, keys_to = tmp_path / "events", tmp_path / "keys"
+
+    def run() -> None:
+        back_up(world.directory.path, to, keys_to)
+
+    killed(run, ArchiveWriter, "keep", 1, after=True)
+    assert not to.exists()
+    with pytest.raises(ConfigurationError, match="keys exists already"):
+        run()
+    keys_to.unlink()
+    run()
+    assert to.exists()
