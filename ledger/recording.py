@@ -28,7 +28,7 @@ from ledger.log.messages import AHEAD, HUB, KEY, RECHECK, VERSION, Committed, Pr
 from ledger.lookup import Lookup
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
-from ledger.retries import Retries
+from ledger.retries import Retries, stand_ins
 from ledger.store.base import Store
 from ledger.store.records import StreamHead
 from ledger.submission import Recorded, Submission
@@ -70,12 +70,15 @@ class Recorder:
         """Record a client's events; one result for each, in order."""
         first = _first_of_each(submissions)
         _check_erasures_come_last(submissions)
+        instead = stand_ins(submissions)
         drafts: dict[Key, Draft] = {}
         last = RECHECK
         for _ in range(MAX_ATTEMPTS):
             known, heads = await self._lookup.look(
-                list(first), {s.stream.text for s in submissions}
+                [*first, *instead], {s.stream.text for s in submissions}
             )
+            if not known.keys().isdisjoint(instead):
+                known = await asyncio.to_thread(self._retries.with_lost, known, instead)
             again = {index: known[key] for key, index in first.items() if key in known}
             for key, index in first.items():
                 if key not in known and key not in drafts:

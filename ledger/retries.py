@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, FieldError, NotFound
 from ledger.intake import event_type_of, occurred_at
 from ledger.opening import Opened, Opener
 from ledger.receipts import Receipt, ReceiptMaker
 from ledger.store.base import Store
+from ledger.store.lost import is_lost
 from ledger.store.records import ATTRIBUTION, SUBJECT
 from ledger.submission import Recorded, Submission
 from ledger_verifier.formats import entry as entries
@@ -25,6 +27,18 @@ MAX_CONFLICTS: Final = 20
 MAX_REMEMBERED: Final = 10_000
 
 Key = tuple[str, str]
+
+
+def stand_ins(submissions: Sequence[Submission]) -> dict[Key, Key]:
+    """What events of recipients are found under when their true source is lost: their category in
+    its place, and what they would be found under otherwise."""
+    found: dict[Key, Key] = {}
+    for submission in submissions:
+        event_type = CATALOGUE.get(submission.type, submission.schema)
+        category = submission.data.get("recipient_category")
+        if event_type is not None and event_type.recipient and entries.is_code(category):
+            found[(category, submission.id)] = (submission.source, submission.id)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,15 @@ class Retries:
             position: Known(position, found[position], entry, opened[position], receipts[position])
             for position, entry in decoded.items()
         }
+
+    def with_lost(self, known: Mapping[Key, int], instead: Mapping[Key, Key]) -> dict[Key, int]:
+        """What is known, with the events of recipients whose true source is declared lost."""
+        more: dict[Key, int] = {}
+        with self._store.read() as rows:
+            for category, key in instead.items():
+                if category in known and is_lost(rows, known[category], ATTRIBUTION):
+                    more[key] = known[category]
+        return {**more, **known}
 
     def judge(self, submission: Submission, known: Known) -> Recorded:
         """The old result, if the submission is that event; raises DuplicateConflict."""
