@@ -23,7 +23,7 @@ from api.app import build_app
 from api.door import Door
 from api.server import Runner, log_stray_error
 from ledger.application import Ledger
-from ledger.backup.commands import backup, restore
+from ledger.backup.commands import backup, restore, succeed
 from ledger.cli import cli, explained
 from ledger.collector import settle
 from ledger.errorlog import install
@@ -35,6 +35,7 @@ log = structlog.get_logger("hub_ledger.serve")
 
 cli.add_command(backup)
 cli.add_command(restore)
+cli.add_command(succeed)
 
 
 @cli.command()

@@ -41,6 +41,8 @@ DEFAULT_EVENT_BACKUP_DAYS: Final = 365
 DEFAULT_KEY_BACKUP_DAYS: Final = 30
 #: A restore whose files are all there and being put in place.
 RESTORE_READY: Final = "restore.ready"
+#: The origin of the log that goes on for this one.
+_SUCCEEDED: Final = "succeeded"
 
 _ORIGIN = re.compile(r"[a-z0-9](?:[a-z0-9.:/_-]{0,198}[a-z0-9])?")
 
@@ -135,6 +137,36 @@ def read_wrapping_key(path: Path) -> bytes:
     if len(key) != 32:
         raise ConfigurationError("The wrapping key does not have 256 bits.")
     return key
+
+
+def mark_succeeded(directory: DataDirectory, origin: str) -> None:
+    """Note for good that the log of another origin goes on for this one; raises ConfigurationError
+    when that is another one already."""
+    try:
+        write_private(directory.path / _SUCCEEDED, origin.encode())
+    except FileExistsError:
+        if _successor(directory) != origin:
+            raise ConfigurationError(
+                f"The log {_successor(directory)} goes on for this one already. There is one "
+                "successor to a log."
+            ) from None
+
+
+def refuse_succeeded(directory: DataDirectory) -> None:
+    """Raise ConfigurationError when another log goes on for this one."""
+    successor = _successor(directory)
+    if successor is not None:
+        raise ConfigurationError(
+            f"This log has lost entries, and the log {successor} goes on for it. It is kept to be "
+            "read, and never goes on itself."
+        )
+
+
+def _successor(directory: DataDirectory) -> str | None:
+    try:
+        return (directory.path / _SUCCEEDED).read_text()
+    except FileNotFoundError:
+        return None
 
 
 def make_owner_only(path: Path) -> None:

@@ -7,8 +7,10 @@ A replica joins a log that the directory it is made from has vouched for, and no
 """
 
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -35,9 +37,10 @@ def initialise(
     database: str | None = None,
     key_database: str | None = None,
     publish_seconds: float = config.DEFAULT_PUBLISH_SECONDS,
+    goes_on_for: Callable[[config.SigningKeys], dict[str, Any]] | None = None,
 ) -> config.DataDirectory:
-    """Create a ledger; raises ConfigurationError when one is there, or when its database cannot
-    be used."""
+    """Create a ledger, which `goes_on_for` another if it describes that to the new log's keys;
+    raises ConfigurationError when one is there, or when its database cannot be used."""
     if database is not None:
         _check_is_empty(database)
     if key_database is not None and key_database == database:
@@ -60,7 +63,8 @@ def initialise(
         store.create()
         # A crash before this commit leaves a database without a head, which nothing will serve.
         sequencer = Sequencer(store, keys.ed25519, directory.origin, clock, guard=None)
-        events = opening(directory.origin, keys, instant(clock.now()))
+        predecessor = None if goes_on_for is None else goes_on_for(keys)
+        events = opening(directory.origin, keys, instant(clock.now()), predecessor)
         outcome = sequencer.append([events])[0]
         if not isinstance(outcome, Committed):
             raise ConfigurationError("The opening of the log was refused.")

@@ -1,4 +1,4 @@
-"""`hub-ledger backup` and `restore`.
+"""`hub-ledger backup`, `restore` and `succeed`.
 
 Guarantees: a command that refuses says why and what to do, and changes nothing that is in place.
 """
@@ -93,3 +93,56 @@ def restore(
                 f"The backup of the {manifest.kind.replace('-', ' ')} should have been destroyed "
                 f"by {manifest.destroy_by.isoformat()}. Destroy it now."
             )
+
+
+@click.command()
+@_data
+@click.option(
+    "--old",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The old log's data directory: its keys, its guard and what else is left.",
+)
+@click.option("--origin", required=True, help="The new log's name: another than the old one's.")
+@click.option("--kept", type=_file, help="A log bundle of what is left of the old log.")
+@click.option(
+    "--known",
+    multiple=True,
+    type=_file,
+    help="A checkpoint or receipt of the old log, besides the guard's; repeatable.",
+)
+@click.option("--database", help="postgresql:// URL of an empty database for the event store.")
+@click.option("--key-database", help="postgresql:// URL of the key store: another database.")
+@explained
+def succeed(
+    data: Path,
+    old: Path,
+    origin: str,
+    kept: Path | None,
+    known: tuple[Path, ...],
+    database: str | None,
+    key_database: str | None,
+) -> None:
+    """Open a new log for one whose last entries are lost for good.
+
+    Its first entry names the old log, the checkpoints known of it, and what is lost. Nothing will
+    serve the old log any more.
+    """
+    from ledger.backup.succession import succeed  # the verifier's engine is loaded only here
+
+    done = succeed(
+        data,
+        old,
+        origin=origin,
+        kept=kept,
+        known=known,
+        database=database,
+        key_database=key_database,
+    )
+    click.echo(f"Created the ledger {done.origin} in {data}. Give auditors its policy.")
+    click.echo(
+        f"Of {done.size} entries of the old log, {done.size - done.kept} are lost, as its first "
+        "entry says."
+    )
+    if done.kept:
+        click.echo(f"What was kept is {data / 'predecessor.zip'}, to be read and never changed.")

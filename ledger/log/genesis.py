@@ -53,13 +53,16 @@ def service_event(
     return PreparedEvent(entry, entries.SERVICE_CODE, None, (), any_hub=False, erases=False)
 
 
-def opening(origin: str, keys: SigningKeys, at: str) -> list[PreparedEvent]:
-    """The first entries of a new log: its opening, and the registration of every type."""
+def opening(
+    origin: str, keys: SigningKeys, at: str, predecessor: dict[str, Any] | None = None
+) -> list[PreparedEvent]:
+    """The first entries of a new log: its opening, which says what log it goes on for, if any, and
+    the registration of every type."""
     stream_id = str(uuid4())
     data = {
         "origin": origin,
         "keys": [keys.ed25519.key.vkey, keys.mldsa44.key.vkey],
-        "predecessor": None,
+        "predecessor": predecessor,
     }
     opened = service_event(stream_id, LEDGER_OPENED, at, data)
     return [opened, *_registrations(stream_id, at, known=())]

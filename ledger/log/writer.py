@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledger.collector import settle
-from ledger.config import DataDirectory, SigningKeys, load, locked
+from ledger.config import DataDirectory, SigningKeys, load, locked, refuse_succeeded
 from ledger.errorlog import install, log_error
 from ledger.errors import IntegrityAlarm, LedgerError
 from ledger.log.clock import Clock, instant
@@ -207,6 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     workers = [int(descriptor) for descriptor in descriptors]
     try:
         directory = load(Path(data))
+        refuse_succeeded(directory)
         # A predecessor that was killed may still be finishing its last transaction.
         with locked(directory, wait=_LOCK_WAIT_SECONDS):
             writer, size = open_writer(directory, workers, accept_clock=accept_clock == "1")

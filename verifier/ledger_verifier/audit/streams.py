@@ -32,6 +32,7 @@ from ledger_verifier.meaning.schemas import (
     Registry,
     parse_lost,
 )
+from ledger_verifier.meaning.succession import parse_predecessor
 
 ID_KEY: Final = 0
 DIGEST_KEY: Final = 1
@@ -271,6 +272,7 @@ class EntryChecker:
         stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
         if position == 0:
             self._ledger = stream
+            self._succession(entry)
         if kind == SCHEMA_REGISTERED:
             if self._ledger not in (None, stream):
                 reason = "stream: types are registered in the stream of entry 0, and nowhere else"
@@ -287,6 +289,16 @@ class EntryChecker:
         if kind == SEALED_LOST:
             problem = self._lost(position, entry, stream) or problem
         return problem is None
+
+    def _succession(self, entry: Mapping[str, Any]) -> None:
+        """Say which log this one goes on for, if it is one."""
+        data = entry["data"]
+        try:
+            known = parse_predecessor(data["predecessor"], data["origin"], data["keys"])
+        except (EntryError, KeyError, TypeError):
+            # There is none, or it is reported as the entry's own.
+            return
+        self._findings.not_assessed.append(known.words)
 
     def _lost(self, position: int, entry: Mapping[str, Any], stream: str) -> str | None:
         """Count what is declared lost; what is wrong with the declaration, or None."""

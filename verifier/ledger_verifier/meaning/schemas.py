@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.errors import EntryError
+from ledger_verifier.meaning.succession import parse_predecessor
 
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
@@ -304,8 +305,8 @@ def _check_opened(data: Mapping[str, Any]) -> None:
     keys = data["keys"]
     if type(keys) is not list or not keys or any(type(key) is not str for key in keys):
         raise EntryError("data.keys: not a list of verifier keys")
-    if data["predecessor"] is not None and type(data["predecessor"]) is not dict:
-        raise EntryError("data.predecessor: not null or an object")
+    if data["predecessor"] is not None:
+        parse_predecessor(data["predecessor"], data["origin"], keys)
 
 
 def parse_lost(data: Mapping[str, Any]) -> Lost:
