@@ -17,7 +17,7 @@ from ledger.errors import Busy, ConfigurationError, IntegrityAlarm
 from ledger_verifier.formats.checkpoint import Checkpoint
 from ledger_verifier.formats.errors import FormatError
 from ledger_verifier.formats.note import Ed25519Signer, Note
-from tests.ledger.backup.world import World
+from tests.ledger.backup.world import SQLITE, World
 from tests.ledger.copies import in_keys
 
 
@@ -129,6 +129,7 @@ def altered(world: World, tmp_path: Path, change: str) -> Path:
     return write(tmp_path / "altered", members)
 
 
+@SQLITE
 @pytest.mark.parametrize(
     "change",
     [
@@ -146,6 +147,7 @@ def test_what_was_altered_is_refused(world: World, tmp_path: Path, change: str) 
         reader.check(world.directory.signing_keys().ed25519.key)
 
 
+@SQLITE
 def test_what_is_cut_short_or_something_else_is_refused(world: World, tmp_path: Path) -> None:
     whole = world.events(1).read_bytes()
     for length in (0, 100, len(whole) // 2, len(whole) - 1):
@@ -161,6 +163,7 @@ def test_what_is_cut_short_or_something_else_is_refused(world: World, tmp_path: 
         opened(world.events(1), KEY_STORE)
 
 
+@SQLITE
 def test_a_damaged_file_is_an_alarm(world: World, tmp_path: Path) -> None:
     raw = bytearray(world.events(1).read_bytes())
     key = world.directory.signing_keys().ed25519.key
@@ -173,6 +176,7 @@ def test_a_damaged_file_is_an_alarm(world: World, tmp_path: Path) -> None:
         reader.check(key)
 
 
+@SQLITE
 def test_a_manifest_is_no_checkpoint_and_the_reverse(world: World, tmp_path: Path) -> None:
     members = parts(world.events(1))
     with pytest.raises(FormatError):
@@ -182,6 +186,7 @@ def test_a_manifest_is_no_checkpoint_and_the_reverse(world: World, tmp_path: Pat
         opened(checkpoint)
 
 
+@SQLITE
 def test_a_newer_format_is_named(world: World, tmp_path: Path) -> None:
     members = parts(world.events(1))
     newer = members["manifest"].replace(FORMAT.encode(), b"hub-ledger/backup@v2")
@@ -195,6 +200,7 @@ def test_what_is_no_manifest_is_refused(text: str) -> None:
         Manifest.parse(f"{FORMAT}\n{text}\n")
 
 
+@SQLITE
 def test_nothing_is_written_over(world: World, tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("an older backup")
@@ -207,6 +213,7 @@ def test_nothing_is_written_over(world: World, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [there]
 
 
+@SQLITE
 def test_backups_are_their_owners_alone(world: World) -> None:
     for path in (world.events(1), world.keys(1)):
         assert path.stat().st_mode & 0o077 == 0

@@ -20,7 +20,6 @@ PRINTED = (
     r"Wrote \d+ entries to events.backup",
     r"Destroy events.backup by",
     r"Wrote the key store to keys.backup",
-    r"VERIFIED",
     r"Error: The backup has \d+ entries, and the guard's checkpoint has \d+ entries",
     r"Restored \d+ entries, \d+ of them from the backup",
     r"Keys destroyed by erasures since the backup: 1",

@@ -20,7 +20,7 @@ from ledger.backup.place import Staging
 from ledger.backup.restore import Request, restore
 from ledger.errors import ConfigurationError
 from ledger.fsck import check
-from tests.ledger.backup.world import World
+from tests.ledger.backup.world import SQLITE, World
 
 
 def killed(run: Callable[[], object], owner: Any, name: str, calls: int, *, after: bool) -> None:
@@ -51,7 +51,6 @@ def killed(run: Callable[[], object], owner: Any, name: str, calls: int, *, afte
 
 
 RESTORING: dict[str, tuple[Any, str, int, bool]] = {
-    "the key store is there": (KeyTarget, "make", 1, True),
     "the tail is appended": (restoring, "append_tail", 1, True),
     "keys are destroyed": (KeyTarget, "erase", 1, True),
     "all is verified and committed": (Staging, "ready", 1, False),
@@ -97,6 +96,7 @@ def test_the_event_store_is_put_in_place_last(
     assert moved == [place.PARTIAL, *files]
 
 
+@SQLITE
 def test_another_restore_does_not_finish_it(world: World, tmp_path: Path) -> None:
     data = world.lost(tmp_path / "data")
     request = world.request(data, 1, 1)
@@ -120,6 +120,7 @@ BACKING_UP: dict[str, tuple[str, int, bool]] = {
 }
 
 
+@SQLITE
 @pytest.mark.parametrize("point", BACKING_UP)
 def test_a_backup_that_is_killed_is_run_again(world: World, tmp_path: Path, point: str) -> None:
     to, keys_to = tmp_path / "events", tmp_path / "keys"
@@ -135,6 +136,7 @@ def test_a_backup_that_is_killed_is_run_again(world: World, tmp_path: Path, poin
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events", "keys"]
 
 
+@SQLITE
 def test_a_backup_killed_between_its_two_files_says_so(world: World, tmp_path: Path) -> None:
     to, keys_to = tmp_path / "events", tmp_path / "keys"
 

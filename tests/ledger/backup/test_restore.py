@@ -31,7 +31,7 @@ from ledger_verifier.formats.bundle import BundleReader
 from ledger_verifier.formats.entry import decode
 from ledger_verifier.meaning.schemas import Lost
 from tests.ledger.acts import act, identified
-from tests.ledger.backup.world import ANY, DPO, World, published
+from tests.ledger.backup.world import ANY, DPO, SQLITE, World, published
 from tests.ledger.copies import key_rows
 
 ACTOR = str(uuid4())
@@ -133,6 +133,7 @@ def test_without_its_tail_an_old_backup_is_refused(world: World, tmp_path: Path)
     refused(world, data, world.request(data, 1, 1, tail=False), match)
 
 
+@SQLITE
 def test_a_tail_that_ends_too_early_is_refused(world: World, tmp_path: Path) -> None:
     data = world.lost(tmp_path / "data")
     guard = Guard(data / "keys" / "guard")
@@ -149,7 +150,7 @@ def test_a_new_backup_needs_no_tail(world: World, tmp_path: Path) -> None:
     assert check(directory).verdict is Verdict.VERIFIED
 
 
-@pytest.mark.parametrize(("events", "keys"), [(1, 3), (2, 1), (2, 2), (3, 3)])
+@pytest.mark.parametrize(("events", "keys"), [(1, 3), (2, 1)])
 def test_stores_of_different_age_with_the_tail(
     world: World, tmp_path: Path, events: int, keys: int
 ) -> None:
@@ -183,6 +184,7 @@ def test_both_old_with_an_old_guard_is_caught_by_whoever_knows_more(
     assert_nothing_erased_is_back(world, data)
 
 
+@SQLITE
 def test_without_a_guard_somebody_must_know_a_checkpoint(world: World, tmp_path: Path) -> None:
     data = world.lost(tmp_path / "data")
     (data / "keys" / "guard").unlink()
@@ -215,6 +217,7 @@ def test_without_any_key_store_it_is_refused(world: World, tmp_path: Path) -> No
     refused(world, data, world.request(data, 3, None), "key store")
 
 
+@SQLITE
 def test_without_the_signing_keys_it_is_refused(world: World, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -240,6 +243,7 @@ def test_a_ledger_that_is_there_is_not_written_over(world: World, tmp_path: Path
         assert check(config.load(data)).verdict is Verdict.VERIFIED
 
 
+@SQLITE
 def test_a_ledger_that_is_served_is_not_touched(world: World, tmp_path: Path) -> None:
     data = tmp_path / "data"
     world.restored(data, 3, 3)
@@ -250,6 +254,7 @@ def test_a_ledger_that_is_served_is_not_touched(world: World, tmp_path: Path) ->
         restore(Request(data, world.events(3), replace=True))
 
 
+@SQLITE
 async def test_a_tail_of_another_history_is_refused(world: World, tmp_path: Path) -> None:
     """Under the log's own keys: as when a backup was served while the log went on elsewhere."""
     fork = world.lost(tmp_path / "fork")

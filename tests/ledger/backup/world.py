@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ledger import config
 from ledger.access import Role
 from ledger.application import Ledger
@@ -24,6 +26,8 @@ from tests.ledger.copies import key_rows
 
 ANY = credential()
 DPO = credential(Role.DPO)
+#: For what does not depend on the database: a world on one of them.
+SQLITE = pytest.mark.parametrize("world", ["sqlite"], indirect=True, scope="session")
 
 
 @dataclass
