@@ -97,9 +97,12 @@ class WrappingSettings:
 
 
 def read_settings(file: Path) -> WrappingSettings:
-    """The wrapping settings of a configuration file; raises ConfigurationError."""
+    """The wrapping settings of a configuration file; raises ConfigurationError. Where there is none
+    (a directory that is being restored), the wrapping key is in a file of its own."""
     try:
         values = tomllib.loads(file.read_text("utf-8")).get("wrapping", {})
+    except FileNotFoundError:
+        values = {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read.") from error
     top = _Table("[wrapping]", values)
