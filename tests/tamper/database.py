@@ -51,7 +51,8 @@ class DatabaseTarget:
         self._store = open_store(subject.directory.database)
         path = folder / f"{self.name.lower()}-copy"
         path.mkdir()
-        shutil.copy(subject.directory.path / "policy", path)
+        for name in ("ledger.toml", "policy"):
+            shutil.copy(subject.directory.path / name, path)
         shutil.copytree(subject.directory.keys_path, path / "keys")
         self._directory = replace(
             subject.directory, path=path, key_database=str(path / "keys" / "keys.sqlite")

@@ -111,6 +111,21 @@ def test_every_key_is_wrapped_anew(store: Store) -> None:
     store.assert_rotated()
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+def test_nothing_is_left_of_what_was_wrapped_under_the_old_key(store: Store) -> None:
+    def in_files(wrapped: list[bytes]) -> int:
+        folder = Path(store.location).parent
+        content = b"".join(file.read_bytes() for file in folder.glob("keys.sqlite*"))
+        return sum(raw in content for raw in wrapped)
+
+    with store.database.transaction() as rows:
+        rows.execute("SELECT wrapped FROM stream_keys")
+        old = [bytes(raw) for (raw,) in rows.fetchall()]
+    assert in_files(old) == KEYS
+    rotate(store.rotation())
+    assert in_files(old) == 0
+
+
 def test_a_wrapping_key_that_was_prepared_is_used_for_nothing_before(store: Store) -> None:
     prepared = store.rotation().prepare()
     assert store.rotation().prepare() == prepared
