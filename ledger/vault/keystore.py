@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
-from ledger.database import Cursor, Database, SqliteDatabase
+from ledger.database import DATABASE_ERRORS, Cursor, Database, SqliteDatabase
 from ledger.errorlog import log_error
 from ledger.errors import VaultUnavailable
 from ledger.vault import registry
@@ -57,8 +57,14 @@ class KeyStore:
 
     def check_wrapping(self) -> None:
         """Try the wrapping key that new keys go under; raises VaultUnavailable saying what to do
-        when it is gone or its keeper cannot be asked."""
-        self._wrapping.check(self._wrapping.registered()[-1])
+        when it is gone, or its keeper or the key store cannot be asked."""
+        try:
+            self._wrapping.check(self._wrapping.registered()[-1])
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable(
+                "The key store cannot be used: it does not answer, or is no whole key store of "
+                f"this version ({type(error).__name__})."
+            ) from error
 
     def keys_for(self, wanted: Sequence[StreamKey]) -> dict[StreamKey, tuple[str, bytes]]:
         """Key id and key of each (stream, class), minting what is missing.
