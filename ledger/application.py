@@ -91,6 +91,7 @@ class Ledger:
         Raises ConfigurationError or IntegrityAlarm when it must not be served.
         """
         directory = config.load(data)
+        config.refuse_succeeded(directory)
         async with contextlib.AsyncExitStack() as stack:
             store = open_store(directory.database)
             stack.callback(store.close)
