@@ -40,6 +40,7 @@ from ledger.recording import Recorder
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
 from ledger.submission import Submission
+from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.cover import AUDITOR, COVER, INSPECTOR, SUBJECT, Cover, digest_of
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
@@ -144,7 +145,7 @@ class Packer:
             )
         )
         # Opened only now: what was erased before the reading was recorded is not given out.
-        size, members = await asyncio.to_thread(self._members, stored, decoded, names)
+        size, members = await in_vault_thread(self._members, stored, decoded, names)
         cover = Cover(
             self._origin,
             wanted.audience,

@@ -271,14 +271,14 @@ class Reader:
         decoded: Mapping[int, Mapping[str, Any]],
         wanted: Mapping[int, list[str]],
     ) -> tuple[int, bytes]:
+        opened = self._opener.open_all({p: decoded[p] for p, names in wanted.items() if names})
         texts = {
             position: [
                 disclosure.text
-                for disclosure in self._opener.open(position, decoded[position]).disclosures
-                if disclosure.name in names
+                for disclosure in found.disclosures
+                if disclosure.name in wanted[position]
             ]
-            for position, names in wanted.items()
-            if names
+            for position, found in opened.items()
         }
         size, members = case_members(self._store, stored, texts)
         return size, packed(members)

@@ -169,9 +169,11 @@ class Gate(KeyFiles):
         self.open.set()
         self.full = asyncio.Event()
         self._loop, self._lock, self._waiting = loop, threading.Lock(), 0
+        self.asked = 0
 
     def unwrap(self, under: WrappingKey, wrapped: Mapping[str, bytes]) -> dict[str, bytes]:
         with self._lock:
+            self.asked += 1
             self._waiting += not self.open.is_set()
             if self._waiting == VAULT_THREADS:
                 self._loop.call_soon_threadsafe(self.full.set)
@@ -189,24 +191,48 @@ async def test_a_slow_keeper_delays_nobody_who_does_not_need_it(
         first, second = await ledger.record(ANY, [person, other])
         # The reading of a case is recorded under keys of its own, which are there from here on.
         await ledger.sealed(DPO, first.position, ACTOR, "inspection")
+        case = person.stream.id
         gate.open.clear()
-        readings = [
-            asyncio.create_task(ledger.sealed(DPO, first.position, ACTOR, "inspection"))
-            for _ in range(3 * VAULT_THREADS)
-        ]
-        await gate.full.wait()
-        # Everything that needs no key from its keeper goes on.
-        assert await ledger.authenticate("nobody's") is None
-        assert await ledger.entry(DPO, second.position, ACTOR)
-        assert await ledger.feed(DPO)
-        await ledger.record(ANY, [identified(other.stream)])
-        await ledger.record(ANY, [identified()])
-        (erased,) = await ledger.record(DPO, [act("erasure.executed", other.stream)])
-        assert erased.created
-        assert await ledger.receipt(DPO, second.position)
-        assert not any(reading.done() for reading in readings)
-        gate.open.set()
+        readings: list[asyncio.Task[Any]] = []
+        for _ in range(VAULT_THREADS):
+            for reading in (
+                ledger.sealed(DPO, first.position, ACTOR, "inspection"),
+                ledger.case_bundle(DPO, case, ACTOR, "inspection"),
+                ledger.pack(DPO, case, "subject", actor=ACTOR, purpose="rights-request"),
+            ):
+                readings.append(asyncio.create_task(reading))
+        try:
+            await gate.full.wait()
+            # Everything that needs no key from its keeper goes on.
+            assert await ledger.authenticate("nobody's") is None
+            assert await ledger.entry(DPO, second.position, ACTOR)
+            assert await ledger.feed(DPO)
+            await ledger.record(ANY, [identified(other.stream)])
+            await ledger.record(ANY, [identified()])
+            (erased,) = await ledger.record(DPO, [act("erasure.executed", other.stream)])
+            assert erased.created
+            assert await ledger.receipt(DPO, second.position)
+            assert not any(reading.done() for reading in readings)
+        finally:
+            gate.open.set()
         assert all(await asyncio.gather(*readings))
+
+
+async def test_the_keys_of_a_whole_case_are_asked_for_together(
+    sqlite_directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(sqlite_directory.keys_path, asyncio.get_running_loop())
+    monkeypatch.setattr(application, "open_wrapper", lambda _: gate)
+    person = identified()
+    acts = [person, *(act("data.disclosed", person.stream) for _ in range(5))]
+    async with Ledger.open(sqlite_directory.path) as ledger:
+        recorded = await ledger.record(ANY, acts)
+        gate.asked = 0
+        assert await ledger.case_bundle(DPO, person.stream.id, ACTOR, "inspection")
+        assert gate.asked == 1
+        assert not (await ledger.record(ANY, acts))[-1].created
+        assert len(recorded) == len(acts)
+        assert gate.asked == 2
 
 
 async def test_a_wrapping_key_that_is_gone_at_a_start(sqlite_directory: DataDirectory) -> None:
