@@ -14,7 +14,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser hsm kill strace tamper fuzz bench lint serve wheel lock clean
+.PHONY: help setup demo erasure test browser hsm kill strace tamper fuzz bench lint serve wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ $(STAMP): requirements.lock pyproject.toml verifier/pyproject.toml
 
 demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
 	$(BIN)/python -m demo
+
+erasure: setup ## Record, share and erase a person, certify it, and look for what is left
+	$(BIN)/python -m demo.erasure
 
 test: lint browser hsm ## Lint, types, import rules and the whole test suite
 	$(BIN)/python -m pytest -n 2

@@ -99,6 +99,11 @@ class Door(Protocol):
     ) -> bytes:
         """A pack of a case for one kind of reader; the reading and the making are recorded."""
 
+    async def erasure_certificate(
+        self, credential: Credential, case_id: str, actor: str | None, form: str
+    ) -> bytes:
+        """The certificate of a case's erasure."""
+
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint."""
 

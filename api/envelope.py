@@ -153,6 +153,9 @@ class Envelope:
             found.bad("/type", RESERVED_REASON)
             return None
         newest = self._types.get(name, None)
+        if newest is not None and newest.service_alone:
+            found.bad("/type", RESERVED_REASON)
+            return None
         if newest is None:
             found.bad("/type", "must be a type of GET /v1/event-types")
             return None

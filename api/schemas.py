@@ -241,11 +241,15 @@ def _problem() -> Schema:
                 **_INTEGER,
                 "description": "version-conflict: the stream's version, for who may read it",
             },
+            "reason": {
+                "enum": ["court-order", "legal-hold", "access-request"],
+                "description": "erasure-barred: what stands before the erasure",
+            },
             "tree_size": {
                 **_INTEGER,
                 "description": "invalid-request, where ?at is more than it",
             },
         },
-        optional=("errors", "errors_omitted", "limit", "current_version", "tree_size"),
+        optional=("errors", "errors_omitted", "limit", "current_version", "reason", "tree_size"),
         description="RFC 9457",
     )

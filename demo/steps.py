@@ -198,9 +198,10 @@ class Tour:
         )
         self.console.print()
         coordinator = Caller(url, self.tokens["coordinator"])
-        coordinator.post(self._erasure_order(identified.event))
+        order = self._erasure_order(identified.event)
+        coordinator.post(order)
         self._good("The hub's coordinator orders the erasure: that is an entry too.")
-        officer.post(self._erasure(identified.event))
+        officer.post(self._erasure(identified.event, order["id"]))
         self._good("The officer carries it out; the key is destroyed, the sealed fields deleted.")
         status, body = officer.ask(path)
         left = set(json.loads(body).get("fields", {})) if status == 200 else set()
@@ -278,10 +279,11 @@ class Tour:
         order = cases.erasure_order("request-of-the-person", datetime.now(UTC).date().isoformat())
         return self._just_now(event, "erasure.ordered", make_reference(self._rng), order)
 
-    def _erasure(self, event: client.Event) -> client.Event:
-        """The erasure of the person of an event's stream, carried out a moment ago."""
+    def _erasure(self, event: client.Event, order: str) -> client.Event:
+        """The erasure of the person of an event's stream, carried out a moment ago as ordered."""
         actor, second = make_reference(self._rng), make_reference(self._rng)
-        return self._just_now(event, "erasure.executed", actor, cases.erasure(actor, second))
+        data = {**cases.erasure(actor, second), "ordered_event": order}
+        return self._just_now(event, "erasure.executed", actor, data)
 
     def _just_now(
         self, event: client.Event, type_name: str, actor: str, data: dict[str, Any]

@@ -42,6 +42,7 @@ class Operation(StrEnum):
     OPEN_SEALED = "open sealed fields"
     READ_CASES = "read cases"
     READ_BUNDLES = "read entry bundles"
+    CERTIFY = "issue erasure certificates"
 
 
 class Reach(StrEnum):
@@ -98,7 +99,8 @@ class Grant:
     `records`: kinds of stream it may write. `reads`: kinds of stream whose open entries it may
     read, and how far. `opens`: classes of sealed fields it may open in the entries it may read.
     `cases`: whether it may read the state of a case and its bundle. `bundles`: whether it may
-    read whole entry bundles, which hold every kind of stream.
+    read whole entry bundles, which hold every kind of stream. `certificates`: the forms in which
+    it may issue certificates of erasures.
     """
 
     records: frozenset[str] = frozenset()
@@ -106,6 +108,7 @@ class Grant:
     opens: frozenset[str] = frozenset()
     cases: bool = False
     bundles: bool = False
+    certificates: frozenset[str] = frozenset()
 
 
 def _reads(
@@ -143,11 +146,13 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         reads=_reads(casework=Reach.CONTROLLER, watched=Reach.CONTROLLER),
         opens=_EVERYTHING,
         cases=True,
+        certificates=frozenset({"controller", "subject"}),
     ),
     Role.RIGHTS_OFFICER: Grant(
         reads=_reads(governance=None, case=Reach.HUBS, party=Reach.HUBS),
         opens=_EVERYTHING,
         cases=True,
+        certificates=frozenset({"subject"}),
     ),
     Role.STANDARDS: Grant(
         reads=_reads(governance=None, access=Reach.HUBS),
@@ -207,6 +212,8 @@ def may(credential: Credential, operation: Operation) -> bool:
             return grant.cases
         case Operation.READ_BUNDLES:
             return grant.bundles and credential.all
+        case Operation.CERTIFY:
+            return bool(grant.certificates)
 
 
 def check_operation(credential: Credential, operation: Operation) -> None:
@@ -218,6 +225,15 @@ def check_operation(credential: Credential, operation: Operation) -> None:
             "Entry bundles hold the entries of every hub: they are for a token made with --all."
         )
     raise Forbidden(f"The role {credential.role.value} may not {operation.value}.")
+
+
+def check_certifies(credential: Credential, form: str) -> None:
+    """Raise Forbidden when the credential may not issue a certificate in this form."""
+    if form not in GRANTS[credential.role].certificates:
+        raise Forbidden(
+            f"The role {credential.role.value} may not issue a certificate in this form.",
+            [FieldError("?form", "is not a form for this role")],
+        )
 
 
 def check_record(

@@ -16,7 +16,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from ledger import config
 from ledger.access import Credential
-from ledger.database import DATABASE_ERRORS, open_database
+from ledger.certifying import Certifier
+from ledger.database import DATABASE_ERRORS, is_postgres_url, open_database
 from ledger.errors import Busy
 from ledger.log.client import WriterClient
 from ledger.opening import Opener
@@ -27,6 +28,7 @@ from ledger.reading import Reader, Visible
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.rotations import RotationRecorder
+from ledger.scanning import Scan
 from ledger.store import Store, open_store
 from ledger.submission import Recorded, Submission
 from ledger.tokens import TokenStore
@@ -35,6 +37,7 @@ from ledger.vault.keepers import open_wrapper
 from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
 from ledger.vault.threads import in_vault_thread
+from ledger.verifying import Verifying
 from ledger_verifier.formats.tiles import Tile
 
 Asked = ParamSpec("Asked")
@@ -43,6 +46,8 @@ Given = TypeVar("Given")
 #: Least seconds between one start of the projector and the next.
 _PROJECTOR_SECONDS: Final = 2.0
 _STOP_SECONDS: Final = 10.0
+#: Most seconds that a ledger which is closed waits for its erasures to be verified.
+_VERIFY_SECONDS: Final = 3.0
 
 
 def _answering(
@@ -82,6 +87,17 @@ class Ledger:
         self._reader = Reader(store, opener, self._recorder, receipts, cases, openings)
         self._packer = Packer(directory.origin, store, opener, self._recorder, self._reader, writer)
         self._opener = opener
+        vacuums = not directory.embedded or is_postgres_url(directory.key_database)
+        self._verifying = Verifying(
+            store,
+            Scan(directory.path, store, opener, vacuums=vacuums),
+            self._recorder.record_for_service,
+            directory.key_backup_days,
+        )
+        self._recorder.executed = self._verifying.add
+        self._certifier = Certifier(
+            directory.origin, store, opener, self._recorder, self._reader, writer
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -115,7 +131,27 @@ class Ledger:
             await stack.enter_async_context(_projector(data))
             rotations = RotationRecorder(store, keys, writer)
             await stack.enter_async_context(rotations.recording())
+            await stack.enter_async_context(ledger._verifies())
             yield ledger
+
+    @contextlib.asynccontextmanager
+    async def _verifies(self) -> AsyncIterator[None]:
+        """Erasures are verified for as long as the ledger is open. At its end what is waiting gets
+        a moment: what was stored of it is known to nobody afterwards."""
+        task = asyncio.create_task(self._verifying.run())
+        try:
+            yield
+            if not self.closed.done():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.erasures_verified(), _VERIFY_SECONDS)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def erasures_verified(self) -> None:
+        """Return once every erasure that this service has recorded is verified."""
+        await self._verifying.settled()
 
     @property
     def closed(self) -> "asyncio.Future[str]":
@@ -221,6 +257,13 @@ class Ledger:
         return await self._packer.pack(
             credential, case_id, wanted, actor=actor, purpose=purpose, reason=reason
         )
+
+    @_answering
+    async def erasure_certificate(
+        self, credential: Credential, case_id: str, actor: str | None, form: str
+    ) -> bytes:
+        """The certificate of a case's erasure, for the controller or for the person."""
+        return await self._certifier.certificate(credential, case_id, actor, form)
 
     @_answering
     async def sealed(

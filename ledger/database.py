@@ -201,6 +201,15 @@ class PostgresDatabase:
         with self._pool.connection() as connection, connection.cursor() as cursor:
             yield _PostgresCursor(cursor)
 
+    def vacuum(self, table: str) -> None:
+        """Free the place of deleted rows, so that what is written next may overwrite them."""
+        with self._pool.connection() as connection:
+            connection.autocommit = True
+            try:
+                connection.execute(f"VACUUM {table}".encode())
+            finally:
+                connection.autocommit = False
+
     def close(self) -> None:
         self._pool.close()
 

@@ -146,6 +146,24 @@ class ErasurePending(LedgerError):
     slug = "erasure-pending"
 
 
+class NothingToErase(LedgerError):
+    """The stream to be erased does not exist, or holds nothing under a subject key."""
+
+    slug = "nothing-to-erase"
+
+
+class ErasureBarred(LedgerError):
+    """Something that stands before an erasure bars it; `extra` holds its code as `reason`."""
+
+    slug = "erasure-barred"
+
+
+class ErasureNotVerified(LedgerError):
+    """There is no verified erasure that a certificate could be made of."""
+
+    slug = "erasure-not-verified"
+
+
 class ConfigurationError(LedgerError):
     """The data directory or its configuration cannot be used as it is."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from ledger.access import Credential, check_record
@@ -22,13 +23,15 @@ from ledger.submission import Submission
 from ledger.vault.sealing import associated_data, seal
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.disclosure import Disclosure, commit
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.errors import EntryError
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
 
 LONDON: Final = ZoneInfo("Europe/London")
 ERASURE: Final = "erasure.executed"
-#: Bytes kept free for what the writer stamps: version, link hash, and an erasure's key ids.
-_STAMP_ROOM: Final = 512
+#: Bytes kept free for what the writer stamps: version, link hash, and of an erasure its key ids and
+#: versions.
+_STAMP_ROOM: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def event_type_of(submission: Submission) -> EventType:
     if submission.type in RESERVED:
         raise _reserved()
     event_type = CATALOGUE.get(submission.type, submission.schema)
+    if event_type is not None and event_type.service_alone:
+        raise _reserved()
     if event_type is None:
         raise Invalid(
             "The event's type is not known.",
@@ -92,14 +97,44 @@ def draft(credential: Credential, submission: Submission) -> Draft:
     return split(credential, submission, event_type)
 
 
-def split(credential: Credential, submission: Submission, event_type: EventType) -> Draft:
-    """Validate a submission's data and commit to its sealed fields; raises Invalid or TooLarge."""
+def service_draft(
+    type_name: str,
+    stream: StreamRef,
+    hub: str,
+    time: str,
+    data: Mapping[str, Any],
+    event_id: str | None = None,
+) -> Draft:
+    """An entry that the ledger records of its own accord, in the name of nobody."""
+    event_type = CATALOGUE.get(type_name)
+    assert event_type is not None
+    submission = Submission(
+        id=event_id or str(uuid4()),
+        source=entries.SERVICE_CODE,
+        type=type_name,
+        schema=None,
+        stream=stream,
+        time=time,
+        hub=hub,
+        organisation=entries.SERVICE_CODE,
+        actor=None,
+        regime=None,
+        expected_version=None,
+        data=data,
+    )
+    return split(None, submission, event_type)
+
+
+def split(credential: Credential | None, submission: Submission, event_type: EventType) -> Draft:
+    """Validate a submission's data and commit to its sealed fields; raises Invalid or TooLarge.
+    Without a credential it is the ledger's own."""
+    public_id = None if credential is None else credential.public_id
     open_fields, sealed = event_type.validate(submission.data)
     context = {
         "true_source": submission.source,
         "true_organisation": submission.organisation,
         "true_actor": submission.actor,
-        "true_submitted_by": credential.public_id,
+        "true_submitted_by": public_id,
     }
     added_open, added_sealed = event_type.service_fields(
         submission.actor, {**open_fields, **sealed}, context
@@ -107,7 +142,7 @@ def split(credential: Credential, submission: Submission, event_type: EventType)
     open_fields, sealed = {**open_fields, **added_open}, {**sealed, **added_sealed}
     disclosures = _disclosures(event_type, sealed)
     digests = sorted(d.digest for group in disclosures.values() for d in group)
-    entry = _entry(credential, submission, event_type, open_fields)
+    entry = _entry(public_id, submission, event_type, open_fields)
     entry["data"] = {**open_fields, "_sd": digests}
     _try_out(entry)
     return Draft(submission, event_type, entry, disclosures)
@@ -122,7 +157,7 @@ def _disclosures(event_type: EventType, sealed: Mapping[str, Any]) -> dict[str, 
 
 
 def _entry(
-    credential: Credential,
+    public_id: str | None,
     submission: Submission,
     event_type: EventType,
     open_fields: Mapping[str, Any],
@@ -140,7 +175,7 @@ def _entry(
         "schema": event_type.schema,
         "source": submission.source,
         "stream": {"kind": submission.stream.kind, "id": submission.stream.id},
-        "submitted_by": credential.public_id,
+        "submitted_by": public_id,
         "type": event_type.type,
     }
     if event_type.recipient:

@@ -5,20 +5,22 @@ is either explained by an entry of the log (an erasure, or a declared loss) or i
 opens is exactly what the entry committed to, digest by digest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ledger.catalogue import CATALOGUE
 from ledger.database import DATABASE_ERRORS
 from ledger.errors import IntegrityAlarm, VaultUnavailable
 from ledger.store.base import Store
 from ledger.store.lost import is_lost
-from ledger.store.records import ATTRIBUTION, SUBJECT, SealedRow
+from ledger.store.records import ATTRIBUTION, SUBJECT, ErasedPart, SealedRow
 from ledger.vault.erasure import apply_erasures
 from ledger.vault.keystore import KeyStore
-from ledger.vault.sealing import associated_data, open_sealed
+from ledger.vault.sealing import associated_data, open_sealed, seal
 from ledger_verifier.formats.disclosure import Disclosure
+
+_NOTHING: Final = ErasedPart()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ class Opener:
         rows: dict[int, dict[str, SealedRow]] = {position: {} for position in decoded}
         for row in self._store.sealed(sorted(decoded)):
             rows[row.position][row.key_class] = row
-        through = self._store.erased_through(map(_stream_of, decoded.values()))
+        erased = self._store.erased(map(_stream_of, decoded.values()))
         for position, entry in decoded.items():
-            if through.get(_stream_of(entry), 0) >= entry["stream"]["version"]:
+            if erased.get(_stream_of(entry), _NOTHING).covers(entry["stream"]["version"]):
                 # The log says so, whatever is still stored.
                 rows[position].pop(SUBJECT, None)
         keys = self._find_keys(row.key_id for held in rows.values() for row in held.values())
@@ -72,6 +74,50 @@ class Opener:
             position: self._open(position, entry, rows[position], keys)
             for position, entry in decoded.items()
         }
+
+    def wrapped(self, key_ids: Iterable[str]) -> list[bytes]:
+        """The keys of these ids that are there, as the key store keeps them; raises
+        VaultUnavailable."""
+        try:
+            return self._keys.wrapped(key_ids)
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def vacuum_keys(self) -> None:
+        """Free the place of deleted keys, where the key store is a PostgreSQL database; raises
+        VaultUnavailable."""
+        try:
+            self._keys.vacuum()
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def seals_subject(self, entry: Mapping[str, Any]) -> bool:
+        """Whether entries of this type have fields under the subject key."""
+        return SUBJECT in _sealed_key_classes(entry)
+
+    def reseal(
+        self,
+        kept: Sequence[tuple[SealedRow, Mapping[str, Any]]],
+        key_id: str,
+        key: bytes,
+    ) -> list[tuple[int, str, bytes]]:
+        """What these rows of decoded entries seal, sealed anew under another key, by position;
+        raises VaultUnavailable."""
+        old = self._find_keys(row.key_id for row, _ in kept)
+        resealed = []
+        for row, entry in kept:
+            disclosures = self._open_row(entry, row, old.get(row.key_id))
+            if disclosures is None:
+                raise VaultUnavailable("The key of what is to be kept is not in the key store.")
+            resealed.append(
+                (row.position, key_id, seal(key, self._bound_to(entry, row), disclosures))
+            )
+        return resealed
+
+    def _bound_to(self, entry: Mapping[str, Any], row: SealedRow) -> bytes:
+        return associated_data(
+            self._origin, entry["source"], entry["id"], _stream_of(entry), row.key_class
+        )
 
     def _find_keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         try:
@@ -110,15 +156,12 @@ class Opener:
     ) -> list[Disclosure] | None:
         if key is None:
             return None
-        bound_to = associated_data(
-            self._origin, entry["source"], entry["id"], _stream_of(entry), row.key_class
-        )
-        return open_sealed(key, bound_to, row.ciphertext)
+        return open_sealed(key, self._bound_to(entry, row), row.ciphertext)
 
     def _is_erased(self, entry: Mapping[str, Any]) -> bool:
         """Whether an erasure covers the subject fields of this entry, as the log is now."""
         stream, version = _stream_of(entry), int(entry["stream"]["version"])
-        return self._store.erased_through([stream]).get(stream, 0) >= version
+        return self._store.erased([stream]).get(stream, _NOTHING).covers(version)
 
     def _explain(self, position: int, entry: Mapping[str, Any], key_class: str) -> None:
         """Find the entry of the log that says why, or raise."""

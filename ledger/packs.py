@@ -179,7 +179,8 @@ class Packer:
             ]
             for position in wanted
         }
-        return case_members(self._store, stored, texts)
+        size, _, members = case_members(self._store, stored, texts)
+        return size, members
 
 
 def _names(

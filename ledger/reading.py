@@ -280,7 +280,7 @@ class Reader:
             ]
             for position, found in opened.items()
         }
-        size, members = case_members(self._store, stored, texts)
+        size, _, members = case_members(self._store, stored, texts)
         return size, packed(members)
 
     async def reason_for(

@@ -11,6 +11,7 @@ from api.routes.entries import ACTOR_PARAMETER, PURPOSE_PARAMETER, REASON_PARAME
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
 from ledger.access import PACKS, Operation
+from ledger_verifier.formats.certificate import FORMS
 from ledger_verifier.formats.entry import is_uuid
 
 LIST_LIMIT: Final = 500
@@ -72,6 +73,23 @@ async def bundle(request: web.Request) -> web.StreamResponse:
         )
     return bytes_reply(
         raw, "application/zip", {"Content-Disposition": 'attachment; filename="bundle.zip"'}
+    )
+
+
+async def erasure_certificate(request: web.Request) -> web.StreamResponse:
+    """The certificate of one case's erasure. Its file name says nothing of the case."""
+    query = Query(request, ("form",))
+    form = query.text("form") or "controller"
+    if form not in FORMS:
+        query.fault("form", "must be controller or subject")
+    query.check()
+    case_id = path_uuid(request, "id")
+    actor = actor_of(request)
+    raw = await request.app[LEDGER].erasure_certificate(request[CREDENTIAL], case_id, actor, form)
+    return bytes_reply(
+        raw,
+        "application/zip",
+        {"Content-Disposition": 'attachment; filename="erasure.certificate"'},
     )
 
 
@@ -163,6 +181,35 @@ ROUTES: Final = (
             "purpose-required",
             "reason-required",
             "not-found",
+            *RECORDING,
+        ),
+    ),
+    Route(
+        "GET",
+        "/v1/cases/{id}/erasure-certificate",
+        erasure_certificate,
+        "Take the certificate of a case's erasure; the reading is recorded first",
+        description=(
+            "Signed by the log's key and checked offline with `ledger-verify certificate`. The "
+            "subject's form names nobody, and is what a rights officer may take."
+        ),
+        operation=Operation.CERTIFY,
+        parameters=(
+            CASE_ID,
+            ACTOR_PARAMETER,
+            Parameter(
+                "form",
+                "query",
+                "For the controller, or for the person",
+                {"enum": list(FORMS), "default": "controller"},
+            ),
+        ),
+        replies={200: Reply("An erasure certificate (docs/formats.md)", "application/zip")},
+        problems=(
+            "invalid-request",
+            "actor-required",
+            "not-found",
+            "erasure-not-verified",
             *RECORDING,
         ),
     ),

@@ -196,6 +196,8 @@ ROUTES: Final = (
             "request-timeout",
             "duplicate-conflict",
             "version-conflict",
+            "nothing-to-erase",
+            "erasure-barred",
             "too-large",
             "unsupported-media-type",
             "busy",

@@ -20,9 +20,11 @@ from ledger.catalogue import (
     content,
     correction,
     custody,
+    destruction,
     erasure,
     governance,
     informing,
+    rights,
     sharing,
     support,
 )
@@ -57,8 +59,10 @@ FAMILY_MODULES: Final[Sequence[ModuleType]] = (
     access,
     content,
     correction,
+    rights,
     erasure,
     custody,
+    destruction,
 )
 
 

@@ -25,6 +25,8 @@ from ledger.catalogue.fields import (
 from ledger.catalogue.model import Declaration, EventData, Example, ServiceFields
 from ledger.catalogue.sharing import EXAMPLE_DISCLOSURE
 
+EXAMPLE_ORDER = "019e4f45-4400-7f5b-9e79-9348b61f05b3"
+
 Trigger = Literal["scheduled", "ordered"]
 
 
@@ -47,7 +49,7 @@ class ErasureOrdered(EventData):
         stream_kinds=("case", "party", "restricted", "content"),
         requires_role=frozenset({"coordinator", "dpo"}),
         example=Example(
-            id="019e4f45-4400-7f5b-9e79-9348b61f05b3",
+            id=EXAMPLE_ORDER,
             subject=f"case/{EXAMPLE_CLOSED_CASE}",
             time="2026-05-22T10:40:00Z",
             actor="4ee99f98-c43c-40fa-bc79-377c70ba0cbb",

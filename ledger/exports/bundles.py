@@ -90,9 +90,9 @@ def case_members(
     store: Store,
     stored: Sequence[StoredEntry],
     disclosures: Mapping[int, Iterable[str]],
-) -> tuple[int, list[tuple[str, bytes]]]:
+) -> tuple[int, bytes, list[tuple[str, bytes]]]:
     """The members of a case bundle of one stream's entries, with these disclosure texts by
-    position, and before them the size of the tree that its checkpoint is of."""
+    position, and before them the size of the tree, and its checkpoint."""
     positions = [entry.position for entry in stored]
     size, checkpoint = covering_checkpoint(store, positions[-1])
     opened = Checkpoint.parse(Note.parse(checkpoint).text)
@@ -121,7 +121,7 @@ def case_members(
         lines = "".join(f"{text}\n" for text in texts).encode("ascii")
         if lines:
             members.append((f"disclosures/{position:012d}", lines))
-    return size, members
+    return size, checkpoint, members
 
 
 def packed(members: Iterable[tuple[str, bytes]]) -> bytes:

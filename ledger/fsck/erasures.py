@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
 from ledger.store.base import Store
-from ledger.store.records import ATTRIBUTION, ERASURE, SUBJECT
+from ledger.store.records import ATTRIBUTION, ERASURE, SUBJECT, ErasedPart
+from ledger.vault.keystore import NEXT
 from ledger_verifier.audit.report.model import Failure, Findings
 
 _SOURCE = "keys"
@@ -26,10 +27,10 @@ _pause = time.sleep
 
 @dataclass(slots=True)
 class Erasures:
-    """Erasures met so far, in log order: for each stream the version through which its subject
-    fields are erased, and for each key the stream and the position of the erasure that names it."""
+    """Erasures met so far, in log order: for each stream what of its subject fields is erased, and
+    for each key the stream and the position of the erasure that names it."""
 
-    through: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, ErasedPart] = field(default_factory=dict)
     keys: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def learn(self, position: int, entry: Mapping[str, Any]) -> str | None:
@@ -43,8 +44,14 @@ class Erasures:
             return "an erasure that does not name the keys it destroys"
         if type(through) is not int or not 0 <= through < version:
             return "an erasure of entries that its stream did not hold"
+        versions = entry["data"].get("versions") or []
+        if not all(type(one) is int and 0 < one < version for one in versions):
+            return "an erasure of entries that its stream did not hold"
         name = f"{stream['kind']}/{stream['id']}"
-        self.through[name] = max(self.through.get(name, 0), through)
+        known = self.parts.get(name, ErasedPart())
+        self.parts[name] = ErasedPart(
+            max(known.through, through), known.versions | frozenset(versions)
+        )
         for key_id in key_ids:
             self.keys.setdefault(key_id, (name, position))
         return None
@@ -133,6 +140,6 @@ def _check_key(
         else:
             reason = "a key that this erasure destroyed is in the key store again"
         findings.fail(Failure(reason, position=position, stream=stream), source=_SOURCE)
-    elif stored.key is None or stored.key_class not in (SUBJECT, ATTRIBUTION):
+    elif stored.key is None or stored.key_class not in (SUBJECT, NEXT, ATTRIBUTION):
         reason = "a key in the key store does not open under the wrapping key, or is of no class"
         findings.fail(Failure(reason, stream=stored.stream), source=_SOURCE)

@@ -14,8 +14,16 @@ from ledger.errors import VaultUnavailable
 from ledger.fsck.erasures import Erasures, Since
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
 from ledger.store.lost import select_declared, select_undeclared
-from ledger.store.records import ATTRIBUTION, ERASURE, EVENTS_TABLE, SUBJECT, SealedRow
-from ledger.store.rows import Rows, select_sealed
+from ledger.store.records import (
+    ATTRIBUTION,
+    ERASURE,
+    EVENTS_TABLE,
+    SUBJECT,
+    ErasedPart,
+    SealedRow,
+)
+from ledger.store.rows import Rows, chunks, select_sealed
+from ledger.vault.keystore import NEXT
 from ledger.vault.sealing import associated_data, open_sealed
 from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
@@ -121,7 +129,7 @@ class SealedChecker:
                 opened[key_class] = held
             current[key_class] = rows[key_class].key_id
             self._findings.counts["sealed rows"] += 1
-        if entry["type"] == ERASURE:
+        if entry["type"] == ERASURE and entry["data"].get("versions") is None:
             current.pop(SUBJECT, None)
         self._check_held(position, entry, fields, opened)
         return [disclosure for held in opened.values() for disclosure in held]
@@ -176,7 +184,9 @@ class SealedChecker:
             else:
                 self._fail(position, stream, f"{what} is missing")
             return None
-        if (stored.stream, stored.key_class) != (stream, row.key_class):
+        # Until the key before it is destroyed, what an erasure kept is under the stream's next key.
+        key_class = SUBJECT if stored.key_class == NEXT else stored.key_class
+        if (stored.stream, key_class) != (stream, row.key_class):
             reason = f"its sealed {row.key_class} fields do not open: they name a key that is kept "
             self._fail(position, stream, reason + "for another stream or class")
             return None
@@ -201,7 +211,8 @@ class SealedChecker:
         """After the last entry: hold what is missing, and what is there, against the erasures."""
         for missing in self._missing:
             position, stream, version, key_class = missing
-            if key_class == SUBJECT and self.erasures.through.get(stream, 0) >= version:
+            part = self.erasures.parts.get(stream, ErasedPart())
+            if key_class == SUBJECT and part.covers(version):
                 self._findings.counts["erased"] += 1
             elif any(_covers(lost, position, key_class) for _, lost in self._lost):
                 self._findings.counts["lost"] += 1
@@ -209,8 +220,8 @@ class SealedChecker:
                 self.unexplained.append(missing)
         self._judge_unexplained()
         self._check_lost()
-        for stream, through in self.erasures.through.items():
-            self._check_gone(stream, through)
+        for stream, part in self.erasures.parts.items():
+            self._check_gone(stream, part)
         self._rows.execute(
             "SELECT s.position FROM sealed s JOIN destroyed_keys d ON s.key_id = d.key_id"
             f" ORDER BY s.position LIMIT {MAX_FAILURES}"
@@ -257,17 +268,23 @@ class SealedChecker:
             for row in self._rows.fetchall():
                 self._fail(row[0], None, "its sealed fields are there, and are declared lost")
 
-    def _check_gone(self, stream: str, through: int) -> None:
-        """No subject row of an erased stretch is there, whatever key it names."""
-        self._rows.execute(
-            "SELECT position FROM sealed WHERE key_class = ? AND position IN"
-            f" (SELECT {self._position} FROM {EVENTS_TABLE}"
-            " WHERE originator_id = ? AND originator_version <= ?)"
-            f" ORDER BY position LIMIT {MAX_FAILURES}",
-            (SUBJECT, stream, through),
-        )
-        for row in self._rows.fetchall():
-            self._fail(row[0], stream, "its sealed fields are there, and an erasure covers them")
+    def _check_gone(self, stream: str, part: ErasedPart) -> None:
+        """No subject row of what is erased of a stream is there, whatever key it names."""
+        versions = sorted(part.versions)
+        for some in [[], *chunks(versions)]:
+            marks = ",".join("?" * len(some))
+            which = f"originator_version IN ({marks})" if some else "originator_version <= ?"
+            self._rows.execute(
+                "SELECT position FROM sealed WHERE key_class = ? AND position IN"
+                f" (SELECT {self._position} FROM {EVENTS_TABLE}"
+                f" WHERE originator_id = ? AND {which})"
+                f" ORDER BY position LIMIT {MAX_FAILURES}",
+                (SUBJECT, stream, *(some or [part.through])),
+            )
+            for row in self._rows.fetchall():
+                self._fail(
+                    row[0], stream, "its sealed fields are there, and an erasure covers them"
+                )
 
     def _fail(self, position: int, stream: str | None, reason: str) -> None:
         self._findings.fail(Failure(reason, position=position, stream=stream), source="sealed")

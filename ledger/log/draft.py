@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.errors import IntegrityAlarm
-from ledger.log.messages import AHEAD, HUB, KEY, RECHECK, VERSION, PreparedEvent, Refused
+from ledger.log.messages import (
+    AHEAD,
+    HUB,
+    KEY,
+    NOTHING,
+    RECHECK,
+    VERSION,
+    PreparedEvent,
+    Refused,
+)
 from ledger.store.records import (
     ATTRIBUTION,
     ERASURE,
@@ -40,6 +49,7 @@ class Draft:
     duplicates: dict[tuple[str, str], int]
     destroyed: set[str]
     stored_keys: Callable[[str], set[str]]
+    stored_positions: Callable[[str], dict[int, int]]
     registry: Registry
     changed: dict[str, StreamHead] = field(default_factory=dict)
     stored: list[RecordedEntry] = field(default_factory=list)
@@ -47,6 +57,7 @@ class Draft:
     sealed: list[SealedRow] = field(default_factory=list)
     keys: list[tuple[str, str, int]] = field(default_factory=list)
     erased: list[DestroyedKey] = field(default_factory=list)
+    resealed: list[SealedRow] = field(default_factory=list)
 
     def add(self, submission: Sequence[PreparedEvent]) -> Refused | int:
         """Draft a whole submission: where it starts in the draft, or why it is refused."""
@@ -62,7 +73,11 @@ class Draft:
         seen: dict[str, StreamHead] = {}
         ids: set[tuple[str, str]] = set()
         gone = set(self.destroyed)
+        # A stream is erased once in a batch: what another erasure kept would not be seen here.
+        erased = {destroyed.stream for destroyed in self.erased}
         for index, event in enumerate(submission):
+            if event.erases is not (event.entry.get("type") == ERASURE):
+                raise IntegrityAlarm("A worker prepared an erasure that is none, or hid one.")
             stream = stream_text(event)
             head = seen.get(stream) or self._head(stream)
             key = (event.source, event.entry["id"])
@@ -73,11 +88,18 @@ class Draft:
                 return Refused(HUB, index)
             if entries.is_ahead(event.entry["occurred_at"], self.recorded_at):
                 return Refused(AHEAD, index)
+            if event.seen_version not in (None, head.version):
+                return Refused(RECHECK, index)
             if event.expected_version not in (None, head.version):
                 return Refused(VERSION, index, head.version)
             if not _keys_are_current(head, event, gone):
                 return Refused(KEY, index)
+            if event.erases and head.subject_key is None and not self._rows_left(stream):
+                return Refused(NOTHING, index)
+            if event.erases and (stream in erased or not self._reseals_the_rest(stream, event)):
+                return Refused(RECHECK, index)
             ids.add(key)
+            erased.update([stream] if event.erases else [])
             if event.erases and head.subject_key is not None:
                 gone.add(head.subject_key)
             seen[stream] = self._after(head, event, b"")
@@ -100,12 +122,14 @@ class Draft:
     def _after(self, head: StreamHead, event: PreparedEvent, link: bytes) -> StreamHead:
         keys = {key_class: key_id for key_class, key_id, _ in event.sealed}
         subject = keys.get(SUBJECT, head.subject_key)
+        if event.erases:
+            subject = event.resealed[0][1] if event.resealed else None
         return StreamHead(
             head.version + 1,
             link,
             head.hub if head.version else event.entry["hub"],
             head.organisation if head.version else event.entry["organisation"],
-            None if event.erases else subject,
+            subject,
             keys.get(ATTRIBUTION, head.attribution_key),
         )
 
@@ -124,9 +148,11 @@ class Draft:
         }
         if event.erases:
             doomed = self._doomed(stream, head)
-            entry["data"] = {**entry["data"], "key_ids": doomed, "through": head.version}
-            self.erased += [DestroyedKey(key_id, stream, position) for key_id in doomed]
+            entry["data"] = {**entry["data"], **_stamped(event, doomed, head.version)}
+            kept = event.versions is not None
+            self.erased += [DestroyedKey(key_id, stream, position, kept) for key_id in doomed]
             self.destroyed.update(doomed)
+            self.resealed += [SealedRow(place, SUBJECT, k, raw) for place, k, raw in event.resealed]
         raw = entries.canonical(entry)
         if len(raw) > entries.MAX_ENTRY:
             # Workers check sizes with room for what is stamped here; nothing is written.
@@ -142,9 +168,7 @@ class Draft:
     def _doomed(self, stream: str, head: StreamHead) -> list[str]:
         """Ids of the keys that an erasure of this stream destroys: those that its sealed fields
         are stored under, whatever the stream's head says."""
-        first = {row.key_id for row in self.sealed if self._is_subject(row, stream)}
-        # An earlier erasure of this batch may have doomed what the batch itself holds.
-        doomed = (self.stored_keys(stream) | first) - self.destroyed
+        doomed = self._rows_left(stream)
         if head.subject_key not in doomed | {None} or (doomed and head.subject_key is None):
             raise IntegrityAlarm(
                 "A stream's head and its sealed fields name different keys: the event store has "
@@ -152,9 +176,42 @@ class Draft:
             )
         return sorted(doomed)
 
+    def _reseals_the_rest(self, stream: str, event: PreparedEvent) -> bool:
+        """Whether an erasure of some entries holds exactly what it keeps of the stream: something
+        that was recorded meanwhile must not go with the old key."""
+        if event.versions is None:
+            return not event.resealed
+        places = self.stored_positions(stream)
+        kept = {place for place, version in places.items() if version not in event.versions}
+        keys = {key_id for _, key_id, _ in event.resealed}
+        return (
+            kept == {place for place, _, _ in event.resealed}
+            and len(kept) == len(event.resealed)
+            and len(kept) < len(places)
+            and len(keys) <= 1
+            and not keys & self.destroyed
+            and not any(self._is_subject(row, stream) for row in self.sealed)
+        )
+
+    def _rows_left(self, stream: str) -> set[str]:
+        """Ids of the keys that sealed fields of a stream are stored under, and are not doomed."""
+        first = {row.key_id for row in self.sealed if self._is_subject(row, stream)}
+        # An earlier erasure of this batch may have doomed what the batch itself holds.
+        return (self.stored_keys(stream) | first) - self.destroyed
+
     def _is_subject(self, row: SealedRow, stream: str) -> bool:
         place = row.position - self.first
         return row.key_class == SUBJECT and self.stored[place].originator_id == stream
+
+
+def _stamped(event: PreparedEvent, doomed: list[str], version: int) -> dict[str, Any]:
+    """What an erasure says of itself: the keys it destroys, and what it covers."""
+    stamped: dict[str, Any] = {"key_ids": doomed, "through": version}
+    if event.versions is not None:
+        stamped["through"] = 0
+    if event.entry["schema"] > 1:
+        stamped["versions"] = None if event.versions is None else sorted(event.versions)
+    return stamped
 
 
 def stream_text(event: PreparedEvent) -> str:
@@ -177,8 +234,6 @@ def _hold_against(registry: Registry, event: PreparedEvent, raw: bytes) -> None:
     recipient = known is not None and known.recipient
     if event.any_hub and not recipient and entry["source"] != entries.SERVICE_CODE:
         raise IntegrityAlarm("A worker prepared an entry for another hub's stream.")
-    if event.erases is not (entry["type"] == ERASURE):
-        raise IntegrityAlarm("A worker prepared an erasure that is none, or hid one.")
 
 
 def streams_to_look_at(events: Sequence[PreparedEvent]) -> set[str]:

@@ -22,6 +22,8 @@ HUB: Final = "hub"
 AHEAD: Final = "ahead"
 #: The stream's key in use is not the one that the submission was sealed under.
 KEY: Final = "key"
+#: An erasure of a stream that holds nothing under a subject key, or does not exist.
+NOTHING: Final = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class PreparedEvent:
     erasure the key ids and the version it reaches.
 
     `sealed` holds (key class, key id, nonce and ciphertext). `source` is the true source.
+    `seen_version` is the version of the stream that the event was prepared for, where it may be
+    recorded at no other. An erasure of some entries alone names their `versions`, and holds what
+    it keeps of the stream in `resealed`: (position, key id, nonce and ciphertext).
     """
 
     entry: dict[str, Any]
@@ -38,6 +43,9 @@ class PreparedEvent:
     sealed: tuple[tuple[str, str, bytes], ...]
     any_hub: bool
     erases: bool
+    seen_version: int | None = None
+    versions: tuple[int, ...] | None = None
+    resealed: tuple[tuple[int, str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,9 @@ def event_to_json(event: PreparedEvent) -> dict[str, Any]:
         "sealed": [[c, k, base64.b64encode(raw).decode()] for c, k, raw in event.sealed],
         "any_hub": event.any_hub,
         "erases": event.erases,
+        "seen": event.seen_version,
+        "versions": event.versions,
+        "resealed": [[p, k, base64.b64encode(raw).decode()] for p, k, raw in event.resealed],
     }
 
 
@@ -122,6 +133,9 @@ def event_from_json(value: dict[str, Any]) -> PreparedEvent:
         tuple((c, k, base64.b64decode(raw)) for c, k, raw in value["sealed"]),
         value["any_hub"],
         value["erases"],
+        value["seen"],
+        None if value["versions"] is None else tuple(value["versions"]),
+        tuple((p, k, base64.b64decode(raw)) for p, k, raw in value["resealed"]),
     )
 
 

@@ -25,6 +25,7 @@ from ledger.log.tree import Tree, node_from_cells
 from ledger.store.base import AppendTransaction, Store
 from ledger.store.records import Append, Head
 from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.certificate import FORMAT as CERTIFICATE_FORMAT
 from ledger_verifier.formats.checkpoint import Checkpoint, open_checkpoint
 from ledger_verifier.formats.cover import FORMAT as COVER_FORMAT
 from ledger_verifier.formats.errors import EntryError, FormatError
@@ -33,7 +34,7 @@ from ledger_verifier.formats.note import Ed25519Signer, Note
 from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED, Registry
 
 #: First lines of what the log signs besides checkpoints.
-STATEMENTS: Final = frozenset({COVER_FORMAT})
+STATEMENTS: Final = frozenset({COVER_FORMAT, CERTIFICATE_FORMAT})
 _BEGINNING: Final = "0000-00-00T00:00:00.000Z"
 
 
@@ -183,6 +184,7 @@ class Sequencer:
             duplicates=duplicates,
             destroyed=transaction.destroyed(unseen),
             stored_keys=transaction.subject_keys,
+            stored_positions=transaction.subject_positions,
             registry=self._registry,
         )
 
@@ -214,6 +216,7 @@ def _append_of(
         duplicates=draft.keys,
         stream_heads=draft.changed,
         destroyed=draft.erased,
+        resealed=draft.resealed,
     )
 
 

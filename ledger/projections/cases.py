@@ -17,7 +17,7 @@ from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.case import CaseState, fold
 
 #: The version of the fold: states made by another are not read, and are made anew.
-PROJECTION: Final = "cases/v1"
+PROJECTION: Final = "cases/v2"
 BATCH: Final = 1000
 
 

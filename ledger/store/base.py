@@ -15,13 +15,14 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import Mapper, StoredEvent
 
+from ledger.store.erased import select_destroyed, select_erased, select_subject_positions
 from ledger.store.lost import declare_lost
 from ledger.store.records import (
-    ERASURE,
     EVENTS_TABLE,
     SUBJECT,
     Append,
     DestroyedKey,
+    ErasedPart,
     Head,
     RecordedEntry,
     SealedRow,
@@ -119,6 +120,10 @@ class AppendTransaction:
         )
         return {str(UUID(bytes=bytes(row[0]))) for row in self._rows.fetchall()}
 
+    def subject_positions(self, stream: str) -> dict[int, int]:
+        """Positions and versions of the entries of a stream whose subject fields are stored."""
+        return select_subject_positions(self._rows, self._store.position_sql, stream)
+
     def last_stamp(self, size: int) -> str:
         """`recorded_at` of the last of this many entries, from its own bytes."""
         self._rows.execute(
@@ -153,10 +158,7 @@ class AppendTransaction:
             "INSERT INTO duplicates (source, id, position) VALUES (?, ?, ?)",
             [(source, id_bytes(i), position) for source, i, position in append.duplicates],
         )
-        rows.executemany(
-            "INSERT INTO sealed (position, key_class, key_id, ciphertext) VALUES (?, ?, ?, ?)",
-            [(s.position, s.key_class, id_bytes(s.key_id), s.ciphertext) for s in append.sealed],
-        )
+        self._seal(append.sealed)
         rows.executemany(
             "INSERT INTO stream_heads"
             " (stream, version, link, hub, organisation, subject_key, attribution_key)"
@@ -181,7 +183,15 @@ class AppendTransaction:
         for position, stored in enumerate(append.entries, append.first_position):
             if stored.topic == SEALED_LOST:
                 declare_lost(rows, position, parse_lost(orjson.loads(stored.state)["data"]))
+        # In the place of rows that are gone by now.
+        self._seal(append.resealed)
         self._write_head(append.head)
+
+    def _seal(self, sealed: Sequence[SealedRow]) -> None:
+        self._rows.executemany(
+            "INSERT INTO sealed (position, key_class, key_id, ciphertext) VALUES (?, ?, ?, ?)",
+            [(s.position, s.key_class, id_bytes(s.key_id), s.ciphertext) for s in sealed],
+        )
 
     def _erase(self, destroyed: "DestroyedKey") -> None:
         key_id = id_bytes(destroyed.key_id)
@@ -246,21 +256,10 @@ class Store(ABC):
     def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
         """The entries of a stream after that version, in order."""
 
-    def erased_through(self, streams: Iterable[str]) -> dict[str, int]:
-        """For those streams of which anything was erased: the version up to which their subject
-        fields have been."""
-        through: dict[str, int] = {}
+    def erased(self, streams: Iterable[str]) -> dict[str, ErasedPart]:
+        """For those streams of which anything was erased: what."""
         with self.read() as rows:
-            for chunk in chunks(sorted(set(streams))):
-                marks = ",".join("?" * len(chunk))
-                rows.execute(
-                    f"SELECT originator_id, state FROM {EVENTS_TABLE}"
-                    f" WHERE originator_id IN ({marks}) AND topic = ? ORDER BY originator_version",
-                    [*chunk, ERASURE],
-                )
-                for stream, state in rows.fetchall():
-                    through[stream] = int(orjson.loads(bytes(state))["data"]["through"])
-        return through
+            return select_erased(rows, streams)
 
     @abstractmethod
     def try_publisher(self) -> bool:
@@ -336,15 +335,7 @@ class Store(ABC):
     def destroyed_keys(self, from_position: int) -> list[DestroyedKey]:
         """Keys named by erasures at or after that position, in order."""
         with self.read() as rows:
-            rows.execute(
-                "SELECT key_id, stream, position FROM destroyed_keys WHERE position >= ?"
-                " ORDER BY position, key_id",
-                (from_position,),
-            )
-            return [
-                DestroyedKey(str(UUID(bytes=bytes(row[0]))), row[1], row[2])
-                for row in rows.fetchall()
-            ]
+            return select_destroyed(rows, self.position_sql, from_position)
 
     def stream_heads(self, streams: Iterable[str]) -> dict[str, StreamHead]:
         """Heads of those streams that exist."""

@@ -61,11 +61,25 @@ class SealedRow:
 
 @dataclass(frozen=True, slots=True)
 class DestroyedKey:
-    """A key that the erasure at `position` names, and the stream whose fields it sealed."""
+    """A key that the erasure at `position` names, and the stream whose fields it sealed. With
+    `kept`, what that erasure leaves of the stream is sealed under the stream's next key."""
 
     key_id: str
     stream: str
     position: int
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPart:
+    """What of a stream is erased: subject fields through a version, and of some more versions."""
+
+    through: int = 0
+    versions: frozenset[int] = frozenset()
+
+    def covers(self, version: int) -> bool:
+        """Whether the subject fields of that version are erased."""
+        return version <= self.through or version in self.versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class StoredEntry:
 @dataclass(slots=True)
 class Append:
     """Everything one transaction writes. The sealed rows under a destroyed key go in the same
-    transaction."""
+    transaction, and `resealed` ones take the place of those that are kept."""
 
     head: Head
     first_position: int
@@ -92,3 +106,4 @@ class Append:
     duplicates: list[tuple[str, str, int]] = field(default_factory=list)
     stream_heads: dict[str, StreamHead] = field(default_factory=dict)
     destroyed: list[DestroyedKey] = field(default_factory=list)
+    resealed: list[SealedRow] = field(default_factory=list)

@@ -14,7 +14,8 @@ from ledger.vault.keystore import KeyStore
 
 
 class Named(Protocol):
-    """A key that an erasure names: its id, its stream, and the erasure's position."""
+    """A key that an erasure names: its id, its stream, the erasure's position, and whether what
+    is kept of the stream is under its next key."""
 
     @property
     def key_id(self) -> str: ...
@@ -24,6 +25,9 @@ class Named(Protocol):
 
     @property
     def position(self) -> int: ...
+
+    @property
+    def kept(self) -> bool: ...
 
 
 #: Keys named by erasures at or after a position, in log order.
@@ -47,5 +51,7 @@ def apply_erasures(keys: KeyStore, destroyed: Destroyed) -> list[str]:
     named = destroyed(keys.applied_through())
     if not named:
         return []
-    keys.destroy([(key.key_id, key.stream) for key in named], through=named[-1].position + 1)
+    keys.destroy(
+        [(key.key_id, key.stream, key.kept) for key in named], through=named[-1].position + 1
+    )
     return [key.key_id for key in named]

@@ -11,8 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from ledger.database import DATABASE_ERRORS
 from ledger.errors import VaultUnavailable
-from ledger.vault.keystore import KeyStore, StreamKey
+from ledger.vault.keystore import NEXT, KeyStore, StreamKey
 from ledger.vault.threads import in_key_thread
 
 #: Streams whose keys are kept in memory, some 600 bytes each.
@@ -45,6 +46,17 @@ class KeyRing:
             futures = [self._want(stream_key) for stream_key in missing]
             found.update(zip(missing, await asyncio.gather(*futures), strict=True))
         return found
+
+    async def next_key(self, stream: str) -> Key:
+        """The next subject key of a stream, as the key store has it now; raises VaultUnavailable.
+        It is not remembered: an erasure elsewhere may destroy it."""
+        wanted = (stream, NEXT)
+        try:
+            return (await in_key_thread(self._store.keys_for, (wanted,)))[wanted]
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable(
+                "The key store does not answer. Nothing was recorded."
+            ) from error
 
     def forget(self, streams: Iterable[str]) -> None:
         """Read these streams' keys from the key store again."""

@@ -15,7 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
-from ledger.database import DATABASE_ERRORS, Cursor, Database, SqliteDatabase
+from ledger.database import (
+    DATABASE_ERRORS,
+    Cursor,
+    Database,
+    PostgresDatabase,
+    SqliteDatabase,
+)
 from ledger.errorlog import log_error
 from ledger.errors import VaultUnavailable
 from ledger.vault import registry
@@ -25,6 +31,8 @@ from ledger.vault.wrapper import KEY_BYTES, KeyWrapper
 
 #: A key is prepared again when the wrapping key was replaced meanwhile.
 _MAX_ATTEMPTS: Final = 4
+#: The class of a stream's next subject key, for as long as the present one is there.
+NEXT: Final = "subject-next"
 #: Streams or keys looked up in one statement.
 _GROUP = 500
 
@@ -194,6 +202,10 @@ class KeyStore:
         with self._database.transaction() as rows:
             registry.mark_recorded(rows, rotation)
 
+    def wrapped(self, key_ids: Iterable[str]) -> list[bytes]:
+        """Keys as they are stored, of those ids that are there."""
+        return list(self._stored(sorted(set(key_ids))).values())
+
     def applied_through(self) -> int:
         """The tree size through which every recorded erasure has been carried out."""
         with self._database.transaction() as rows:
@@ -203,18 +215,18 @@ class KeyStore:
             raise VaultUnavailable("The key store has no state row: it is not a key store.")
         return int(row[0])
 
-    def destroy(self, keys: Iterable[tuple[str, str]], through: int) -> None:
+    def destroy(self, keys: Iterable[tuple[str, str, bool]], through: int) -> None:
         """Delete these keys, each named by its id and its stream, and remember that erasures below
-        tree size `through` are done. A key of another stream is left alone.
+        tree size `through` are done. A key of another stream is left alone. Where the rest of the
+        stream is kept (the third), its next key takes the place of the one deleted; else a next
+        key that was made and never used goes too.
 
         Raises VaultUnavailable when a reader holds the write-ahead log, where the deleted keys
         still are: nothing is remembered then, so that it is done again.
         """
         with self._database.transaction() as rows:
-            for key_id, stream in keys:
-                rows.execute(
-                    "DELETE FROM stream_keys WHERE key_id = ? AND stream = ?", (key_id, stream)
-                )
+            for key_id, stream, kept in keys:
+                _destroy(rows, key_id, stream, kept=kept)
         if isinstance(self._database, SqliteDatabase) and not self._database.truncate_log():
             raise VaultUnavailable("The key store is being read by another process. Try again.")
         with self._database.transaction() as rows:
@@ -222,6 +234,11 @@ class KeyStore:
                 "UPDATE vault_state SET applied_through = ? WHERE applied_through < ?",
                 (through, through),
             )
+
+    def vacuum(self) -> None:
+        """Free the place of deleted keys in a PostgreSQL table; a SQLite file overwrote them."""
+        if isinstance(self._database, PostgresDatabase):
+            self._database.vacuum("stream_keys")
 
     def close(self) -> None:
         self._database.close()
@@ -232,3 +249,13 @@ def _reported(error: VaultUnavailable) -> VaultUnavailable:
     for whoever runs the ledger: it is logged."""
     log_error("the wrapping key cannot be used", error, reason=error.detail)
     return VaultUnavailable("The keys of sealed fields cannot be had now. Try again later.")
+
+
+def _destroy(rows: Cursor, key_id: str, stream: str, *, kept: bool) -> None:
+    """Delete a key, once: whoever does it again must not touch what was made since."""
+    rows.execute("SELECT 1 FROM stream_keys WHERE key_id = ? AND stream = ?", (key_id, stream))
+    if rows.fetchone() is None:
+        return
+    rows.execute("DELETE FROM stream_keys WHERE key_id = ?", (key_id,))
+    change = "UPDATE stream_keys SET key_class = 'subject'" if kept else "DELETE FROM stream_keys"
+    rows.execute(f"{change} WHERE stream = ? AND key_class = ?", (stream, NEXT))

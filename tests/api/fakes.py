@@ -243,6 +243,13 @@ class FakeLedger:
         self._readable_case(credential, case_id)
         return b"PK\x05\x06" + bytes(18)
 
+    async def erasure_certificate(
+        self, credential: Credential, case_id: str, actor: str | None, form: str
+    ) -> bytes:
+        self._call("erasure_certificate", case_id, actor, form)
+        self._readable_case(credential, case_id)
+        return b"PK\x05\x06" + bytes(18)
+
     async def checkpoint(self) -> bytes:
         self._call("checkpoint")
         return "example.org/log\n300\nAAAA\n\n— example.org/log AAAA\n".encode()

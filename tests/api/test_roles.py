@@ -27,6 +27,7 @@ RECORDS = frozenset({Role.SUBMITTER, Role.COORDINATOR, Role.DPO})
 READS = EVERYBODY - {Role.AGGREGATE, Role.OPERATOR}
 CASES = frozenset({Role.COORDINATOR, Role.DPO, Role.RIGHTS_OFFICER, Role.INSPECTOR, Role.AUDITOR})
 READS_CASE_STREAMS = CASES | {Role.SUBMITTER}
+CERTIFIES = frozenset({Role.DPO, Role.RIGHTS_OFFICER})
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         CASES,
         elsewhere=f"/v1/cases/{CASE_THERE}/bundle",
         nowhere=f"/v1/cases/{NOWHERE}/bundle",
+    ),
+    ("GET", "/v1/cases/{id}/erasure-certificate"): Expected(
+        f"/v1/cases/{CASE_HERE}/erasure-certificate?form=subject",
+        CERTIFIES,
+        CERTIFIES,
+        elsewhere=f"/v1/cases/{CASE_THERE}/erasure-certificate",
+        nowhere=f"/v1/cases/{NOWHERE}/erasure-certificate",
     ),
     ("GET", "/v1/event-types"): Expected("/v1/event-types", public=True),
     ("GET", "/v1/openapi.json"): Expected("/v1/openapi.json", public=True),
@@ -243,7 +251,8 @@ async def test_head_is_get_without_the_body(
 ) -> None:
     if name[0] != "GET":
         return
-    headers = {**READING, **headers_for(ledger, credential(Role.INSPECTOR, all=True))}
+    role = Role.DPO if EXPECTED[name].answered == CERTIFIES else Role.INSPECTOR
+    headers = {**READING, **headers_for(ledger, credential(role, all=True))}
     got = await client.get(EXPECTED[name].address, headers=headers)
     head = await client.head(EXPECTED[name].address, headers=headers)
     assert head.status == got.status == 200

@@ -12,10 +12,15 @@ from ledger_verifier.audit.engine import verify_log
 from ledger_verifier.audit.readers.archive import BundleLogReader
 from ledger_verifier.audit.state import State
 from ledger_verifier.formats.bundle import CHECKPOINT, BundleReader, write_bundle
+from ledger_verifier.formats.certificate import CERTIFICATE, Certificate
+from ledger_verifier.formats.entry import decode
+from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.note import Note
 from ledger_verifier.formats.tiles import encode_entries
+from ledger_verifier.meaning.case import fold
+from ledger_verifier.meaning.certified import controller_facts, subject_facts
 from tests.api.events import example
-from tests.verifier.audit.world import World, policy
+from tests.verifier.audit.world import _SIGNER, ORIGIN, World, policy
 
 SIZE: Final = 40
 POSITION: Final = 7
@@ -74,6 +79,47 @@ def state_file() -> bytes:
         path = Path(folder) / "state"
         state.save(path)
         return path.read_bytes()
+
+
+@lru_cache(maxsize=1)
+def certificates() -> list[bytes]:
+    """Erasure certificates of that case, in both forms, signed by the log's real key."""
+    stream = next(name for name in world().heads if name.startswith("case/"))
+    case = BundleReader(BytesIO(case_bundle()))
+    members = {name: case.read(name) for name in case.names if not name.startswith("disclosures/")}
+    state = None
+    leaves = []
+    for position, raw in enumerate(world().entries):
+        entry = decode(raw)
+        if f"{entry['stream']['kind']}/{entry['stream']['id']}" == stream:
+            state = fold(state, entry)
+            leaves.append((position, leaf_hash(raw).hex()))
+    assert state is not None
+    at, exports = "2026-01-01T00:00:00.000Z", {"taken": 1, "destroyed": 0}
+    whole = Certificate(
+        ORIGIN, "controller", at, "n", SIZE, tuple(leaves), controller_facts(state), exports
+    )
+    erasure = {
+        "versions": None,
+        "erased_at": at,
+        "verified_at": at,
+        "no_backups_from": None,
+        "gone_from_backups": False,
+    }
+    told = subject_facts({**controller_facts(state), "erasures": [erasure]}, exports)
+    person = Certificate(ORIGIN, "subject", at, "n", SIZE, tuple(leaves[:1]), told, exports)
+    position = leaves[0][0]
+    proof = f"proofs/{position:012d}"
+    enclosed = {CHECKPOINT: members[CHECKPOINT], proof: members[proof]}
+    return [
+        archive({**members, CERTIFICATE: certified(whole.text)}),
+        archive({**enclosed, CERTIFICATE: certified(person.text)}),
+    ]
+
+
+def certified(text: str) -> bytes:
+    """A note over a certificate's text, signed by the log's real key."""
+    return Note(text, (_SIGNER.sign(text),)).encode()
 
 
 def entry_tile() -> bytes:

@@ -19,6 +19,7 @@ from api.cloudevents import Mode, Parser
 from ledger.catalogue import CATALOGUE
 from ledger.errors import LedgerError
 from ledger_verifier.audit.case import verify_case
+from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.engine import Options, verify_log
 from ledger_verifier.audit.readers.archive import BundleLogReader
 from ledger_verifier.audit.receipt import verify_receipt
@@ -31,6 +32,7 @@ from ledger_verifier.formats.bundle import (
     decode_disclosures,
     decode_proof,
 )
+from ledger_verifier.formats.certificate import CERTIFICATE, Certificate
 from ledger_verifier.formats.checkpoint import Checkpoint, open_checkpoint
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.formats.errors import FormatError
@@ -161,6 +163,32 @@ def _case_bundle(data: bytes) -> None:
     assert report.verdict not in GOOD or data == seeds.case_bundle()
 
 
+def _certificate(data: bytes) -> None:
+    report = verify_certificate(BundleReader(BytesIO(data)), policy())
+    assert report.verdict not in GOOD or data in seeds.certificates()
+
+
+def _statement(data: bytes) -> None:
+    assert Certificate.parse(_text(data)).text == _text(data)
+
+
+def _signed_statement(data: bytes) -> None:
+    """Whatever the log's own key has signed, verifying it ends in a verdict."""
+    for good in seeds.certificates():
+        bundle = BundleReader(BytesIO(good))
+        content = {name: bundle.read(name) for name in bundle.names}
+        try:
+            content[CERTIFICATE] = seeds.certified(_text(data))
+        except FormatError:
+            return
+        verify_certificate(BundleReader(BytesIO(seeds.archive(content))), policy())
+
+
+def _statements() -> list[bytes]:
+    bundles = [BundleReader(BytesIO(good)) for good in seeds.certificates()]
+    return [Note.parse(bundle.read(CERTIFICATE)).text.encode() for bundle in bundles]
+
+
 def _receipt(data: bytes) -> None:
     position = seeds.POSITION
     entry = seeds.world().entries[position]
@@ -232,6 +260,9 @@ TARGETS: Final = {
         Target("log bundle", _log_bundle, _FORMAT, lambda: [seeds.log_bundle()]),
         Target("member of a log bundle", _member, _FORMAT, lambda: [b"\0\0\0\0", b"\2\1\0\1ab"]),
         Target("case bundle", _case_bundle, _FORMAT, lambda: [seeds.case_bundle()]),
+        Target("certificate", _certificate, _FORMAT, lambda: seeds.certificates()),
+        Target("statement of a certificate", _statement, _FORMAT, _statements),
+        Target("signed statement", _signed_statement, _FORMAT, _statements),
         Target("receipt", _receipt, (), lambda: [seeds.receipt()]),
         Target("state file", _state, (StateError,), lambda: [seeds.state_file()]),
         Target("event", _event, (), seeds.events),

@@ -20,7 +20,15 @@ from tests.verifier.formats.hostile import mutants
 ROOT = Path(__file__).parents[2]
 MEBIBYTE = 1 << 20
 #: Targets of which one run is a whole verification.
-SLOW = {"log bundle", "member of a log bundle", "case bundle", "receipt", "checkpoint"}
+SLOW = {
+    "log bundle",
+    "member of a log bundle",
+    "case bundle",
+    "certificate",
+    "signed statement",
+    "receipt",
+    "checkpoint",
+}
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))

@@ -54,6 +54,9 @@ def act(type_name: str, stream: StreamRef | None = None, **changes: Any) -> Subm
     values: dict[str, Any] = {name: getattr(base, name) for name in Submission.__dataclass_fields__}
     values["id"] = str(uuid4())
     values["stream"] = stream or StreamRef(base.stream.kind, str(uuid4()))
+    if type_name == "erasure.executed":
+        # The order of the example is of the example's stream.
+        values["data"] = {**base.data, "ordered_event": None}
     return Submission(**{**values, **changes})
 
 

@@ -71,6 +71,7 @@ async def _fill(directory: DataDirectory) -> Filled:
         disclosures = opened(directory, row)
         (key,) = key_rows(directory, "WHERE key_id = ?", row.key_id)
         (erasure,) = await ledger.record(DPO, [act("erasure.executed", stream)])
+        await ledger.erasures_verified()
         (later,) = await ledger.record(ANY, [act("case.closed", stream)])
         (other_entry, *_) = await ledger.record(
             ANY, [identified(other), *(identified() for _ in range(8))]

@@ -19,12 +19,14 @@ from ledger.errors import (
     Forbidden,
     IntegrityAlarm,
     Invalid,
+    NothingToErase,
     VaultUnavailable,
 )
 from ledger.fsck import check
 from ledger.intake import draft, prepare
 from ledger.log.clock import Clock
 from ledger.log.guard import Guard
+from ledger.log.messages import NOTHING, Committed, Refused
 from ledger.log.sequencer import Sequencer
 from ledger.store import open_store
 from ledger.submission import Submission
@@ -56,7 +58,11 @@ async def test_an_erasure_removes_subject_data_and_keeps_attribution(
     (erased,) = await ledger.record(DPO, [act("erasure.executed", stream)])
     data = decode(await ledger.entry(DPO, erased.position, ACTOR))["data"]
     assert data["key_ids"] == [key_id]
-    assert data["through"] == second.version
+    # What was found came right before it, in the same transaction.
+    assert data["through"] == second.version + 1
+    frozen = decode(await ledger.entry(DPO, erased.position - 1, ACTOR))
+    assert (frozen["type"], frozen["source"]) == ("findings.frozen", "hub-ledger")
+    assert frozen["data"]["judged_through"] == second.version
     assert [row.key_class for row in store.sealed([first.position, second.position])] == [
         "attribution"
     ]
@@ -118,13 +124,17 @@ async def test_sealing_that_races_an_erasure_never_survives_it(
     events = [ledger.record(ANY, [identified(stream)]) for _ in range(20)]
     erasures = [ledger.record(DPO, [act("erasure.executed", stream)]) for _ in range(3)]
     mixed = [*events[:7], erasures[0], *events[7:14], erasures[1], *events[14:], erasures[2]]
-    await asyncio.gather(*mixed)
+    outcomes = await asyncio.gather(*mixed, return_exceptions=True)
+    failed = [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
+    # One that comes right after another finds nothing left to erase.
+    assert set(failed) <= {NothingToErase}
+    assert len(failed) < 3
     report = check(directory)
     assert report.verdict is Verdict.VERIFIED, report.failures
 
 
 def test_a_person_recorded_and_erased_twice_in_one_batch(directory: DataDirectory) -> None:
-    """What the batch itself holds is doomed once: the second erasure has nothing left to name."""
+    """What the batch itself holds is doomed once: the second erasure has nothing left to erase."""
     store = open_store(directory.database)
     stream = StreamRef("case", str(uuid4()))
     keys = {
@@ -137,11 +147,44 @@ def test_a_person_recorded_and_erased_twice_in_one_batch(directory: DataDirector
         signer = directory.signing_keys().ed25519
         sequencer = Sequencer(store, signer, directory.origin, Clock(), guard)
         size = sequencer.check_start().size
-        sequencer.append(batch)
-    told = [decode(one.raw)["data"] for one in store.entries(size + 1, 2)]
-    assert [data["key_ids"] for data in told] == [[keys[(stream.text, "subject")][0]], []]
+        outcomes = sequencer.append(batch)
+    assert isinstance(outcomes[1], Committed)
+    assert outcomes[2] == Refused(NOTHING, 0)
+    (told,) = [decode(one.raw)["data"] for one in store.entries(size + 1, 2)]
+    assert told["key_ids"] == [keys[(stream.text, "subject")][0]]
     assert list(store.sealed([size])) == []
     store.close()
+
+
+async def test_an_erasure_of_nothing_is_refused(ledger: Ledger, directory: DataDirectory) -> None:
+    """Before keys are made for a stream that never existed, and after everything was erased."""
+    unknown = act("erasure.executed")
+    with pytest.raises(NothingToErase, match="Nothing was recorded") as caught:
+        await ledger.record(DPO, [unknown])
+    assert [field.pointer for field in caught.value.fields] == ["/subject"]
+    with closing(open_database(directory.key_database)) as keys, keys.transaction() as rows:
+        rows.execute("SELECT COUNT(*) FROM stream_keys WHERE stream = ?", (unknown.stream.text,))
+        assert rows.fetchone() == (0,)
+    person = identified()
+    await ledger.record(ANY, [person])
+    await ledger.record(DPO, [act("erasure.executed", person.stream)])
+    with pytest.raises(NothingToErase):
+        await ledger.record(DPO, [act("erasure.executed", person.stream)])
+    shared = act("recipient_erasure.requested")
+    await ledger.record(ANY, [shared])
+    with pytest.raises(NothingToErase):
+        await ledger.record(DPO, [act("erasure.executed", shared.stream)])
+
+
+async def test_what_follows_an_erasure_is_told(ledger: Ledger) -> None:
+    person = identified()
+    await ledger.record(ANY, [person])
+    await ledger.record(DPO, [act("erasure.executed", person.stream)])
+    state = await ledger.case(DPO, person.stream.id, ACTOR, None)
+    assert (state["status"], state["recorded_since_erasure"]) == ("erasing", 0)
+    await ledger.record(ANY, [act("case.closed", person.stream)])
+    state = await ledger.case(DPO, person.stream.id, ACTOR, None)
+    assert (state["status"], state["recorded_since_erasure"]) == ("recorded-since-erasure", 1)
 
 
 async def test_only_a_dpo_erases(ledger: Ledger) -> None:
@@ -157,12 +200,15 @@ async def test_only_a_dpo_erases(ledger: Ledger) -> None:
         await ledger.record(bound, [act("erasure.executed", person.stream)])
 
 
-async def test_nothing_follows_an_erasure_of_its_stream_in_a_batch(ledger: Ledger) -> None:
-    person = identified()
-    batch = [person, act("erasure.executed", person.stream), act("case.closed", person.stream)]
+async def test_an_erasure_stands_alone_in_its_stream_in_a_batch(ledger: Ledger) -> None:
+    person, other = identified(), identified()
+    await ledger.record(ANY, [person, other])
+    erasure = act("erasure.executed", person.stream)
     with pytest.raises(Invalid):
-        await ledger.record(DPO, batch)
-    await ledger.record(DPO, batch[:2])
+        await ledger.record(DPO, [act("case.closed", person.stream), erasure])
+    with pytest.raises(Invalid):
+        await ledger.record(DPO, [erasure, act("case.closed", person.stream)])
+    await ledger.record(DPO, [erasure, act("case.closed", other.stream)])
 
 
 async def test_keys_that_could_not_be_destroyed_are_destroyed_later(

@@ -35,6 +35,8 @@ DPO = credential(Role.DPO)
 ENTRIES = 300
 #: What `initialise` records: the opening, and every registration.
 INITIAL = 1 + len(CATALOGUE.registrations())
+#: Where the erasure is: after four entries of its stream, and what was frozen before it.
+ERASURE = INITIAL + 5
 HUB_LEDGER = str(Path(sys.executable).with_name("hub-ledger"))
 
 
@@ -47,7 +49,8 @@ async def fill(directory: DataDirectory) -> None:
             ANY, [act("disclosure.acknowledged", stream), act("case.closed", stream)]
         )
         await ledger.record(DPO, [act("erasure.executed", stream)])
-        await ledger.record(ANY, [identified() for _ in range(ENTRIES - INITIAL - 5)])
+        await ledger.erasures_verified()
+        await ledger.record(ANY, [identified() for _ in range(ENTRIES - INITIAL - 7)])
         await ledger.checkpoint()
 
 
@@ -165,14 +168,14 @@ CASES = [
         "UPDATE stream_heads SET attribution_key = {flip_key} WHERE stream ="
         f" (SELECT originator_id FROM entries WHERE {{p}} = {INITIAL})",
         "names other keys",
-        INITIAL + 4,
+        ERASURE + 1,
     ),
     Tampering(
         "the destroyed key in its stream's head again",
         "UPDATE stream_heads SET subject_key = (SELECT key_id FROM destroyed_keys) WHERE stream ="
         " (SELECT stream FROM destroyed_keys)",
         "names other keys",
-        INITIAL + 4,
+        ERASURE + 1,
     ),
     Tampering(
         "a row sealed under another stream's key",
@@ -229,7 +232,7 @@ CASES = [
         "a destroyed key of another stream",
         "UPDATE destroyed_keys SET stream = 'case/another'",
         "destroyed keys",
-        INITIAL + 4,
+        ERASURE,
     ),
     Tampering("an id forgotten", "DELETE FROM duplicates WHERE position = 50", "retry", 50),
     Tampering(

@@ -97,6 +97,7 @@ async def _fill(
             if round_ == 2:
                 for stream in streams[-3:]:
                     await filler.batch([act("erasure.executed", stream)])
+                    await ledger.erasures_verified()
             if round_ % 2:
                 await filler.published()
         bundles = [

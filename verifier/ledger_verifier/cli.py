@@ -1,4 +1,4 @@
-"""`ledger-verify`: verifies a log, a bundle or a receipt, and says what was found.
+"""`ledger-verify`: verifies a log, bundle, receipt or erasure certificate, and says what it found.
 
 Exit codes: 0 VERIFIED, 3 UNWITNESSED, 4 UNVERIFIABLE, 1 FAILED; 2 when the command, the policy or
 another of the auditor's own files cannot be used, or when all is VERIFIED and the report could not
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ledger_verifier.audit.case import verify_case
+from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.engine import Options, verify_log
 from ledger_verifier.audit.given import Trust, UsageError, is_kind, read, read_policy, trust
 from ledger_verifier.audit.identity import VERSION, source_sha256
@@ -33,6 +34,7 @@ from ledger_verifier.audit.report.build import failed_report, unread_report
 from ledger_verifier.audit.report.model import Report
 from ledger_verifier.audit.state import StateError
 from ledger_verifier.formats.bundle import BundleReader
+from ledger_verifier.formats.certificate import CERTIFICATE
 from ledger_verifier.formats.errors import BundleError
 
 TOKEN_VARIABLE: Final = "LEDGER_TOKEN"  # noqa: S105 - the name of a variable
@@ -67,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ledger-verify",
-        description="Verify a Hub Ledger log, bundle or receipt without trusting whoever runs it.",
+        description="Verify a Hub Ledger log, bundle, receipt or erasure certificate without "
+        "trusting whoever runs it.",
         epilog="Exit codes: 0 VERIFIED, 3 UNWITNESSED, 4 UNVERIFIABLE, 1 FAILED, 2 wrong usage.",
     )
     version = f"ledger-verify {VERSION}, source SHA-256 {source_sha256()}"
@@ -93,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("file", metavar="FILE", help="the receipt (.tlog-proof)")
     receipt.add_argument("--entry", metavar="FILE", required=True, help="the entry's exact bytes")
     receipt.set_defaults(run=_run_receipt)
+    certificate = commands.add_parser(
+        "certificate", parents=[common], help="verify an erasure certificate"
+    )
+    certificate.add_argument("file", metavar="FILE", help="the certificate")
+    certificate.set_defaults(run=_run_certificate)
     return parser
 
 
@@ -189,6 +197,31 @@ def _run_log(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) 
 def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) -> Report:
     known = trust(arguments.policy, arguments.since, arguments.state)
     path = Path(arguments.file)
+    bundle = _open_bundle(path, known, stack)
+    if isinstance(bundle, Report):
+        return bundle
+    if not BundleLogReader.reads(bundle):
+        if CERTIFICATE in bundle:
+            raise UsageError(
+                f"{path.name} is an erasure certificate, not a case bundle: check it with: "
+                "ledger-verify certificate FILE --policy POLICY"
+            )
+        report = verify_case(
+            bundle,
+            known.policy,
+            earlier=known.earlier,
+            remembered=known.remembered,
+            state=known.state,
+            policy_sha256=known.digest,
+        )
+    else:
+        report = _verify_log_bundle(arguments, known, bundle)
+    outputs.state(known.state, arguments.state)
+    return report
+
+
+def _open_bundle(path: Path, known: Trust, stack: ExitStack) -> BundleReader | Report:
+    """The bundle in a file, or the report on a file that is none."""
     try:
         file = stack.enter_context(path.open("rb"))
         start = file.read(LOOKED_AT)
@@ -202,26 +235,27 @@ def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Output
         )
         return unread_report("bundle", known.policy, known.digest, reason)
     try:
-        bundle = BundleReader(file)
+        return BundleReader(file)
     except BundleError as error:
         reason = (
             f"{error}. It was cut short, altered, or unpacked and packed again: ask for the "
             "file again"
         )
         return failed_report("bundle", known.policy, known.digest, reason)
-    if not BundleLogReader.reads(bundle):
-        report = verify_case(
-            bundle,
-            known.policy,
-            earlier=known.earlier,
-            remembered=known.remembered,
-            state=known.state,
-            policy_sha256=known.digest,
+
+
+def _run_certificate(arguments: argparse.Namespace, stack: ExitStack, _outputs: Outputs) -> Report:
+    policy, digest = read_policy(arguments.policy)
+    path = Path(arguments.file)
+    bundle = _open_bundle(path, Trust(policy, digest), stack)
+    if isinstance(bundle, Report):
+        return bundle
+    if CERTIFICATE not in bundle:
+        raise UsageError(
+            f"{path.name} is a bundle, but not an erasure certificate: check it with: "
+            "ledger-verify bundle FILE --policy POLICY"
         )
-    else:
-        report = _verify_log_bundle(arguments, known, bundle)
-    outputs.state(known.state, arguments.state)
-    return report
+    return verify_certificate(bundle, policy, policy_sha256=digest)
 
 
 def _verify_log_bundle(arguments: argparse.Namespace, known: Trust, bundle: BundleReader) -> Report:

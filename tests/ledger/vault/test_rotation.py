@@ -197,7 +197,7 @@ def test_a_key_destroyed_meanwhile_does_not_come_back(store: Store, verb: str) -
     (stream, key_class), (key_id, _) = next(iter(store.keys.items()))
 
     def destroy() -> None:
-        store.fresh().destroy([(key_id, stream)], through=20)
+        store.fresh().destroy([(key_id, stream, False)], through=20)
 
     newest, _ = store.rotation().begin()
     slow = Rotation(store.database, Meanwhile(store.folder, verb, destroy), BATCH)
@@ -270,7 +270,7 @@ def test_keys_that_do_not_open_are_left_and_said(store: Store) -> None:
     assert store.registered()[-1].completed is None
     del store.keys[lost]
     store.assert_whole()
-    store.fresh().destroy([(key_id, lost[0])], through=1)
+    store.fresh().destroy([(key_id, lost[0], False)], through=1)
     assert store.rotation().begin() == (newest, True)
     assert store.rotation().run(newest, silent) == 0
     store.assert_rotated()

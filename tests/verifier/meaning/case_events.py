@@ -52,6 +52,11 @@ TOLD_ALL: Final[Event] = ("subject.notified", dict.fromkeys(CHECKLIST, True))
 OFFERED: Final[Event] = ("support.offered", {})
 CLOSED: Final[Event] = ("case.closed", {"review_period_months": 3, "erase_due": "2026-09-01"})
 ERASED: Final[Event] = ("erasure.executed", {"trigger": "scheduled", "key_ids": [], "through": 4})
+#: Of the erasure at version 2.
+VERIFIED: Final[Event] = (
+    "erasure.verified",
+    {"executed_event": id_of(2), "checked": ["key-absent"], "horizon_days": 35},
+)
 SHARED: Final[Event] = (
     "data.disclosed",
     {

@@ -8,8 +8,10 @@ import pytest
 from ledger_verifier.meaning.case import CHECKLIST, CaseState, fold
 from tests.verifier.meaning.case_events import (
     ACKNOWLEDGED,
+    ASKED,
     CASE,
     CLOSED,
+    CONFIRMED,
     ERASED,
     IDENTIFIED,
     OFFERED,
@@ -17,7 +19,9 @@ from tests.verifier.meaning.case_events import (
     SHARE,
     SHARED,
     TOLD_ALL,
+    VERIFIED,
     Event,
+    correction_of,
     entry_of,
     id_of,
     state_of,
@@ -62,6 +66,73 @@ THE_ACTS: Final = [
 ]
 
 
+#: The erasure at its end.
+THE_ERASURE: Final = {
+    "id": id_of(7),
+    "erased_at": "2026-01-07",
+    "through": 4,
+    "versions": None,
+    "ordered_event": None,
+    "dual_control": False,
+    "verified_at": None,
+    "checked": [],
+    "horizon_days": None,
+    "horizon_passed_on": None,
+}
+
+
+#: And all that is known of it then.
+THE_STATE: Final = {
+    "stream": f"case/{CASE}",
+    "hub": "E09000023",
+    "organisation": "lewisham-council",
+    "version": 7,
+    "opened_at": "2026-01-01",
+    "last_occurred_at": "2026-01-07",
+    "last_recorded_at": "2026-01-07T12:00:00.000Z",
+    "identified_on": "2026-01-01",
+    "purpose": "support",
+    "screening": None,
+    "screened_on": None,
+    "notified_on": "2026-01-02",
+    "told": list(CHECKLIST),
+    "support": "support-offered",
+    "support_offered_on": "2026-01-03",
+    "support_answered_on": None,
+    "reviewed_on": None,
+    "closed_on": "2026-01-06",
+    "review_due": None,
+    "erase_due": None,
+    "erasure_ordered_on": None,
+    "erased_at": "2026-01-07",
+    "erased_through": 4,
+    "recorded_since_erasure": 0,
+    "erasures": [THE_ERASURE],
+    "sources": [],
+    "holds": [],
+    "open_requests": [],
+    "barring_requests": [],
+    "disclosures": [THE_SHARE],
+    "acts": THE_ACTS,
+    "counts": {
+        "case.closed": 1,
+        "data.disclosed": 1,
+        "disclosure.acknowledged": 1,
+        "erasure.executed": 1,
+        "subject.identified": 1,
+        "subject.notified": 1,
+        "support.offered": 1,
+    },
+    "status": "erasing",
+    "informed": True,
+    "not_told": [],
+    "unacknowledged": 0,
+    "erasures_unconfirmed": 0,
+    "outstanding": [f"recipient/{SHARE}"],
+    "findings": ["dual-control-not-evidenced"],
+}
+
+
 def test_a_whole_life() -> None:
     events = [IDENTIFIED, TOLD_ALL, OFFERED, SHARED, ACKNOWLEDGED, CLOSED, ERASED]
     stages = [state_of(*events[:count]).status for count in range(1, len(events) + 1)]
@@ -72,49 +143,9 @@ def test_a_whole_life() -> None:
         "support-offered",
         "support-offered",
         "closed",
-        "erased",
+        "erasing",
     ]
-    assert state_of(*events).to_json() == {
-        "stream": f"case/{CASE}",
-        "hub": "E09000023",
-        "organisation": "lewisham-council",
-        "version": 7,
-        "opened_at": "2026-01-01",
-        "last_occurred_at": "2026-01-07",
-        "last_recorded_at": "2026-01-07T12:00:00.000Z",
-        "identified_on": "2026-01-01",
-        "purpose": "support",
-        "screening": None,
-        "screened_on": None,
-        "notified_on": "2026-01-02",
-        "told": list(CHECKLIST),
-        "support": "support-offered",
-        "support_offered_on": "2026-01-03",
-        "support_answered_on": None,
-        "reviewed_on": None,
-        "closed_on": "2026-01-06",
-        "review_due": None,
-        "erase_due": None,
-        "erasure_ordered_on": None,
-        "erased_at": "2026-01-07",
-        "erased_through": 4,
-        "disclosures": [THE_SHARE],
-        "acts": THE_ACTS,
-        "counts": {
-            "case.closed": 1,
-            "data.disclosed": 1,
-            "disclosure.acknowledged": 1,
-            "erasure.executed": 1,
-            "subject.identified": 1,
-            "subject.notified": 1,
-            "support.offered": 1,
-        },
-        "status": "erased",
-        "informed": True,
-        "not_told": [],
-        "unacknowledged": 0,
-        "erasures_unconfirmed": 0,
-    }
+    assert state_of(*events).to_json() == THE_STATE
 
 
 @pytest.mark.parametrize(
@@ -132,11 +163,25 @@ def test_a_whole_life() -> None:
         ([IDENTIFIED, ("support.declined", {}), OFFERED], "support-offered"),
         ([IDENTIFIED, CLOSED, ("erasure.ordered", {})], "erasure-due"),
         ([IDENTIFIED, OFFERED, TOLD_ALL], "support-offered"),
-        ([CLOSED, ERASED], "erased"),
+        ([CLOSED, ERASED], "erasing"),
+        ([CLOSED, ERASED, VERIFIED], "erased"),
+        ([CLOSED, ERASED, CLOSED], "recorded-since-erasure"),
+        ([CLOSED, ERASED, ("weather.changed", {})], "recorded-since-erasure"),
+        ([CLOSED, ERASED, CLOSED, ERASED], "erasing"),
+        ([SHARED, ERASED, VERIFIED, ASKED], "erasing"),
+        ([SHARED, ERASED, VERIFIED, ASKED, CONFIRMED], "erased"),
     ],
 )
 def test_status(events: Sequence[Event], status: str) -> None:
     assert state_of(*events).status == status
+
+
+def test_what_is_recorded_after_an_erasure_is_counted() -> None:
+    state = state_of(IDENTIFIED, CLOSED, ERASED, CLOSED, SHARED, correction_of(4))
+    assert (state.status, state.recorded_since_erasure) == ("recorded-since-erasure", 3)
+    assert CaseState.from_json(state.to_json()) == state
+    anew = state_of(IDENTIFIED, CLOSED, ERASED, IDENTIFIED)
+    assert (anew.status, anew.recorded_since_erasure) == ("identified", 1)
 
 
 def test_telling_without_the_reasons_does_not_inform() -> None:

@@ -24,7 +24,7 @@ from tests.verifier.meaning.case_events import (
 def test_a_recipient_that_was_asked_to_erase_is_outstanding_until_it_confirms() -> None:
     assert state_of(IDENTIFIED, SHARED).erasures_unconfirmed == 0
     asked = state_of(IDENTIFIED, SHARED, ASKED, ERASED)
-    assert (asked.erasures_unconfirmed, asked.status) == (1, "erased")
+    assert (asked.erasures_unconfirmed, asked.status) == (1, "erasing")
     assert state_of(IDENTIFIED, SHARED, ASKED, ASKED).disclosures[0].erasure_requested_on == (
         "2026-01-03"
     )
@@ -60,7 +60,9 @@ def test_what_was_collected_shared_or_erased_is_not_undone_by_a_correction() -> 
     state = state_of(
         IDENTIFIED, SHARED, ERASED, correction_of(1), correction_of(2), correction_of(3)
     )
-    assert (state.status, state.identified_on) == ("erased", "2026-01-01")
+    # A correction seals what was wrong: about the person, and after the erasure.
+    assert (state.status, state.identified_on) == ("recorded-since-erasure", "2026-01-01")
+    assert state.erased_at == "2026-01-03"
     (share,) = state.disclosures
     assert (share.disclosed_at, share.corrected) == ("2026-01-02", True)
     assert [act.corrected for act in state.acts] == [True, True, True, False, False, False]

@@ -118,7 +118,9 @@ def test_a_fold_counts_every_entry_and_leaves_the_state_before_alone(
 
 
 #: What tells an entry from its absence even when it has no say.
-_TRACES: Final = frozenset({"version", "last_occurred_at", "last_recorded_at", "counts", "acts"})
+_TRACES: Final = frozenset(
+    {"recorded_since_erasure", "version", "last_occurred_at", "last_recorded_at", "counts", "acts"}
+)
 
 
 @QUICK

@@ -7,7 +7,7 @@ one that the entry at that position commits to. That no later version was withhe
 (docs/formats.md, "Bundles".)
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -79,7 +79,7 @@ def verify_case(
     else:
         _compare(trusted, earlier, remembered, findings)
         seen = same_log((*earlier, *remembered), trusted.origin)
-        _verify(bundle, manifest, trusted, seen, findings)
+        verify_stream(bundle, manifest, trusted, seen, findings)
         cover = check_cover(bundle, trusted, policy, findings)
         check_log_keys(trusted, policy, findings)
         foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
@@ -119,25 +119,30 @@ def _compare(
             findings.not_assessed.append(reason)
 
 
-def _verify(
+def verify_stream(
     bundle: BundleReader,
     manifest: CaseManifest,
     trusted: Trusted,
     seen: Sequence[Trusted],
     findings: Findings,
+    *,
+    besides: frozenset[str] = frozenset(),
+    heard: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> None:
+    """Verify the entries of a case bundle under an accepted checkpoint. Members named in `besides`
+    may be there too; `heard` is told of every entry of the stream that passed its own checks."""
     if manifest.origin != trusted.origin:
         findings.fail(Failure("manifest.json: origin is not that of the checkpoint"))
     if manifest.tree_size != trusted.size:
         findings.fail(Failure("manifest.json: tree_size is not that of the checkpoint"))
         return
     listed = sorted({*manifest.positions, *manifest.registrations})
-    for name in sorted(set(bundle.names) - _expected(listed)):
+    for name in sorted(set(bundle.names) - _expected(listed) - besides):
         findings.fail(Failure(f"{name} is in the bundle but not in its manifest"))
     if manifest.registrations[0] != 0:
         findings.lack("the bundle lacks entry 0, ledger.opened")
     keys = [key.vkey for key in signed_log_keys(trusted)]
-    opened = _Disclosures(bundle, findings)
+    opened = _Disclosures(bundle, findings, heard)
     checker = EntryChecker(findings, trusted.origin, keys, observer=opened, sparse="ledger")
     opened.registry = checker.registry
     dates = Dates([trusted, *seen], findings)
@@ -199,8 +204,13 @@ class _Disclosures:
     """Watches the entries go by: each must be where the manifest says, and every opened field
     must be one that it commits to."""
 
-    def __init__(self, bundle: BundleReader, findings: Findings) -> None:
-        self._bundle = bundle
+    def __init__(
+        self,
+        bundle: BundleReader,
+        findings: Findings,
+        heard: Callable[[Mapping[str, Any]], None] | None,
+    ) -> None:
+        self._bundle, self._heard = bundle, heard
         self._findings = findings
         self.registry = Registry()
         self.expected: str | None = None
@@ -216,6 +226,8 @@ class _Disclosures:
         elif self.expected is not None and stream != self.expected:
             reason = "not of the stream that the bundle is about"
             self._findings.fail(Failure(reason, position, stream, "stream"))
+        elif self.expected is not None and accepted and self._heard is not None:
+            self._heard(entry)
         name = disclosures_name(position)
         before = self._findings.counts["disclosures"]
         if name in self._bundle:

@@ -71,6 +71,10 @@ class BundleError(FormatError):
     """A bundle is not the deterministic archive that the format prescribes."""
 
 
+class CertificateError(FormatError):
+    """An erasure certificate is malformed, or not signed by its log."""
+
+
 class DamagedMemberError(BundleError):
     """The bytes of a member are not those that its checksum was made of. `content` holds them: what
     else vouches for them may tell which are wrong."""

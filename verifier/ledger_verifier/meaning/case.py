@@ -14,8 +14,10 @@ what is still owed: what was collected, shared or destroyed (`LASTING`) is not u
 so, and only marked. A correction that is itself corrected has no effect.
 
 The states are those of the life of a case, less what only a `restricted` stream shows: nothing
-withheld is ever in a case stream. `erased` means that destruction of the subject key was recorded;
-whether recipients have followed is in `disclosures`, and backups are told of later.
+withheld is ever in a case stream. `erasing` means that destruction of the subject key was recorded,
+and that the ledger has not verified it yet, or somebody who had the data has not confirmed;
+`erased`, that it was and they have; `erasure-complete`, that backups are gone too. The rules of
+that are in `meaning.erasing`.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +25,7 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Disclosed
+from ledger_verifier.meaning.erasing import EXECUTED, RULES, WHO, recorded_since, sources_after
 
 __all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Disclosed", "fold"]
 
@@ -33,7 +36,7 @@ Rule = Callable[[CaseState, Act], Changes]
 CORRECTED: Final = "event.corrected"
 
 #: What stays in force when it is corrected: the data was collected, has left, or is gone.
-LASTING: Final = frozenset({"subject.identified", "data.disclosed", "erasure.executed"})
+LASTING: Final = frozenset({"subject.identified", "data.disclosed", EXECUTED})
 
 #: What an outcome of screening comes to; any other outcome is passed over.
 _SCREENED: Final = {
@@ -64,9 +67,13 @@ def fold(state: CaseState | None, entry: Entry) -> CaseState:
         counts=_counted(state.counts, entry["type"]),
     )
     act = _act(entry)
-    if act is None:
-        return state
-    return _after(replace(state, acts=(*state.acts, act)), act)
+    if act is not None:
+        state = _after(replace(state, acts=(*state.acts, act)), act)
+    return replace(
+        state,
+        recorded_since_erasure=recorded_since(state, entry),
+        sources=sources_after(state, entry),
+    )
 
 
 def _counted(counts: tuple[tuple[str, int], ...], name: str) -> tuple[tuple[str, int], ...]:
@@ -80,8 +87,11 @@ def _act(entry: Entry) -> Act | None:
         return None
     _, heard = _RULES[entry["type"]]
     data = entry["data"]
-    said = [(name, data[name]) for name in heard if isinstance(data.get(name), str | int)]
-    return Act(entry["id"], entry["type"], entry["occurred_at"], tuple(sorted(said)))
+    said = {name: data[name] for name in heard if isinstance(data.get(name), str | int | list)}
+    if entry["type"] in WHO:
+        who = {name: entry.get(name) for name in ("actor", "submitted_by")}
+        said |= {name: value for name, value in who.items() if value is not None}
+    return Act.of(entry["id"], entry["type"], entry["occurred_at"], said)
 
 
 def _after(state: CaseState, act: Act) -> CaseState:
@@ -107,6 +117,8 @@ def _again(state: CaseState) -> CaseState:
         last_recorded_at=state.last_recorded_at,
         acts=acts,
         counts=state.counts,
+        recorded_since_erasure=state.recorded_since_erasure,
+        sources=state.sources,
     )
     for act in acts:
         if act.type != CORRECTED and (not act.corrected or act.type in LASTING):
@@ -200,23 +212,6 @@ def _case_closed(state: CaseState, act: Act) -> Changes:
     }
 
 
-def _erasure_ordered(state: CaseState, act: Act) -> Changes:
-    return {
-        "erasure_ordered_on": act.occurred_at,
-        "erase_due": act.text("erase_due") or state.erase_due,
-    }
-
-
-def _erasure_executed(state: CaseState, act: Act) -> Changes:
-    through = dict(act.said).get("through")
-    return {
-        "erased_at": act.occurred_at,
-        "erased_through": through if type(through) is int else state.erased_through,
-        "review_due": None,
-        "erase_due": None,
-    }
-
-
 def _data_disclosed(state: CaseState, act: Act) -> Changes:
     share_id = act.text("disclosure_id")
     if share_id is None:
@@ -290,12 +285,11 @@ _RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     "disclosure.acknowledged": (_disclosure_acknowledged, _SHARE),
     "case.reviewed": (_case_reviewed, ("review_due",)),
     "case.closed": (_case_closed, ("erase_due",)),
-    "erasure.ordered": (_erasure_ordered, ("erase_due",)),
-    "erasure.executed": (_erasure_executed, ("through",)),
     "recipient_erasure.requested": (_recipient_erasure_requested, _SHARE),
     "recipient_erasure.confirmed": (
         _recipient_erasure_confirmed,
         (*_SHARE, "copies_found_band"),
     ),
     CORRECTED: (_event_corrected, ("corrected_event",)),
+    **RULES,
 }

@@ -5,7 +5,8 @@ exactly what `to_json` wrote. How a state comes about is in `ledger_verifier.mea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
 from typing import Any, Final
 
 #: What a person is owed when they are told, in the order it is shown.
@@ -20,7 +21,10 @@ CHECKLIST: Final = (
 )
 
 
-def _members(value: "Act | Disclosed | CaseState") -> dict[str, Any]:
+Said = str | int | bool | tuple[str | int, ...]
+
+
+def _members(value: "Act | Disclosed | Erasure | Source | CaseState") -> dict[str, Any]:
     """Names and values, as `dataclasses.asdict` would have them for flat values, without copies."""
     return {name: getattr(value, name) for name in value.__slots__}
 
@@ -35,8 +39,14 @@ class Act:
     id: str
     type: str
     occurred_at: str
-    said: tuple[tuple[str, str | int | bool], ...] = ()
+    said: tuple[tuple[str, Said], ...] = ()
     corrected: bool = False
+
+    @classmethod
+    def of(cls, event: str, name: str, occurred_at: str, said: Mapping[str, Any]) -> "Act":
+        """An act that said these things; lists of them are kept as tuples."""
+        kept = {key: tuple(value) if type(value) is list else value for key, value in said.items()}
+        return cls(event, name, occurred_at, tuple(sorted(kept.items())))
 
     def text(self, name: str) -> str | None:
         """An open field that should be a string, or None: a log may register other kinds."""
@@ -45,13 +55,15 @@ class Act:
 
     def to_json(self) -> dict[str, Any]:
         """The act as JSON values."""
-        return {**_members(self), "said": dict(self.said)}
+        said = {key: list(v) if type(v) is tuple else v for key, v in self.said}
+        return {**_members(self), "said": said}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Act":
         """The inverse of `to_json`; raises TypeError, KeyError or AttributeError for what is not
         one."""
-        return cls(**{**value, "said": tuple(sorted(value["said"].items()))})
+        act = cls.of(value["id"], value["type"], value["occurred_at"], value["said"])
+        return replace(act, corrected=value["corrected"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +87,80 @@ class Disclosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """One erasure: of everything `through` a version, or of the entries at `versions` alone.
+    `checked` is what the ledger looked at before it recorded that the data is gone."""
+
+    id: str
+    erased_at: str
+    through: int | None = None
+    versions: tuple[int, ...] | None = None
+    ordered_event: str | None = None
+    dual_control: bool = False
+    verified_at: str | None = None
+    checked: tuple[str, ...] = ()
+    horizon_days: int | None = None
+    horizon_passed_on: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The erasure as JSON values."""
+        versions = None if self.versions is None else list(self.versions)
+        return {**_members(self), "versions": versions, "checked": list(self.checked)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Erasure":
+        """The inverse of `to_json`; raises TypeError or KeyError for what is not one."""
+        versions = value["versions"]
+        return cls(
+            **{
+                **value,
+                "versions": None if versions is None else tuple(versions),
+                "checked": tuple(value["checked"]),
+            }
+        )
+
+    @property
+    def first_day_without_backups(self) -> str | None:
+        """The first day on which, by the horizon that was declared, no backup holds what was
+        erased; None where none was declared. It runs from the day on which the ledger itself saw
+        that nothing was left."""
+        if self.horizon_days is None or self.verified_at is None:
+            return None
+        try:
+            day = date.fromisoformat(self.verified_at[:10]) + timedelta(days=self.horizon_days)
+        except (ValueError, OverflowError):
+            return None
+        return day.isoformat()
+
+    @property
+    def gone_from_backups(self) -> bool:
+        """Whether it is recorded that backups are gone, no earlier than the horizon allows."""
+        day = self.first_day_without_backups
+        return (
+            day is not None
+            and self.horizon_passed_on is not None
+            and self.horizon_passed_on[:10] >= day
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A system that data about the person came from, by its code."""
+
+    code: str
+    erasure_confirmed_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CaseState:
-    """A case after `version` entries. Times are those of the entries: a date or an instant."""
+    """A case after `version` entries. Times are those of the entries: a date or an instant.
+
+    `recorded_since_erasure` counts the entries after the last erasure that may hold data about the
+    person again: every type but those that come with an erasure and seal nothing about them.
+    `holds` and `open_requests` are the event ids of legal holds in force and of access requests not
+    yet answered; `barring_requests` those of them that no erasure may go before: no day to erase
+    by was fixed when they came, and the person has not waived it.
+    """
 
     stream: str
     hub: str
@@ -101,14 +185,24 @@ class CaseState:
     erasure_ordered_on: str | None = None
     erased_at: str | None = None
     erased_through: int | None = None
+    recorded_since_erasure: int = 0
+    erasures: tuple[Erasure, ...] = ()
+    sources: tuple[Source, ...] = ()
+    holds: tuple[str, ...] = ()
+    open_requests: tuple[str, ...] = ()
+    barring_requests: tuple[str, ...] = ()
     disclosures: tuple[Disclosed, ...] = ()
     acts: tuple[Act, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
     @property
     def status(self) -> str:
-        """Where the case is in its life: the furthest stage that was reached."""
+        """Where the case is in its life: the furthest stage that was reached. What was erased and
+        then recorded about again is not `erased`."""
         stages = (
+            (self.erased_at and self.recorded_since_erasure, "recorded-since-erasure"),
+            (self.erased_at and (not self._verified or self.outstanding), "erasing"),
+            (self.erased_at and self._complete, "erasure-complete"),
             (self.erased_at, "erased"),
             (self.erasure_ordered_on, "erasure-due"),
             (self.closed_on, "closed"),
@@ -144,6 +238,44 @@ class CaseState:
             if share.erasure_requested_on is not None and share.erasure_confirmed_on is None
         )
 
+    @property
+    def whole_erasure(self) -> Erasure | None:
+        """The last erasure of the whole stream, or None."""
+        whole = [erasure for erasure in self.erasures if erasure.versions is None]
+        return whole[-1] if whole else None
+
+    @property
+    def _verified(self) -> bool:
+        return self.whole_erasure is not None and self.whole_erasure.verified_at is not None
+
+    @property
+    def _complete(self) -> bool:
+        return self.whole_erasure is not None and self.whole_erasure.gone_from_backups
+
+    @property
+    def outstanding(self) -> tuple[str, ...]:
+        """Who owes word that it erased, once the stream is erased: `recipient/` and the id of a
+        share, `source/` and the code of a system."""
+        if self.whole_erasure is None:
+            return ()
+        shares = (s.id for s in self.disclosures if s.erasure_confirmed_on is None)
+        systems = (s.code for s in self.sources if s.erasure_confirmed_on is None)
+        return (*(f"recipient/{share}" for share in shares), *(f"source/{s}" for s in systems))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the erasures of this case leave open to question. Indications for a person to
+        weigh, not determinations."""
+        early = any(
+            erasure.horizon_passed_on is not None and not erasure.gone_from_backups
+            for erasure in self.erasures
+        )
+        found = (
+            (any(not e.dual_control for e in self.erasures), "dual-control-not-evidenced"),
+            (early, "backup-horizon-stated-early"),
+        )
+        return tuple(name for there, name in found if there)
+
     def to_json(self) -> dict[str, Any]:
         """The state as JSON values, what follows from it included; always the same keys in the
         same order. `from_json` reads it back."""
@@ -152,12 +284,19 @@ class CaseState:
             "told": list(self.told),
             "disclosures": [_members(share) for share in self.disclosures],
             "acts": [act.to_json() for act in self.acts],
+            "erasures": [erasure.to_json() for erasure in self.erasures],
+            "sources": [_members(source) for source in self.sources],
+            "holds": list(self.holds),
+            "open_requests": list(self.open_requests),
+            "barring_requests": list(self.barring_requests),
             "counts": dict(self.counts),
             "status": self.status,
             "informed": self.informed,
             "not_told": list(self.not_told),
             "unacknowledged": self.unacknowledged,
             "erasures_unconfirmed": self.erasures_unconfirmed,
+            "outstanding": list(self.outstanding),
+            "findings": list(self.findings),
         }
 
     @classmethod
@@ -168,6 +307,10 @@ class CaseState:
             own["told"] = tuple(own["told"])
             own["disclosures"] = tuple(Disclosed(**share) for share in own["disclosures"])
             own["acts"] = tuple(Act.from_json(act) for act in own["acts"])
+            own["erasures"] = tuple(Erasure.from_json(one) for one in own["erasures"])
+            own["sources"] = tuple(Source(**source) for source in own["sources"])
+            for name in ("holds", "open_requests", "barring_requests"):
+                own[name] = tuple(own[name])
             own["counts"] = tuple(sorted(own["counts"].items()))
             return cls(**own)
         except (AttributeError, KeyError, TypeError) as error:

@@ -24,11 +24,15 @@ SCHEMA_REGISTERED: Final = "schema.registered"
 #: Sealed fields that were lost with a store, and not by an erasure.
 SEALED_LOST: Final = "sealed.lost"
 RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST})
-#: Registered types that nobody but the service records: what it does with its own keys and stores.
-SERVICE_ALONE_TYPES: Final = frozenset({"wrapping_key.rotated"})
+#: Registered types that nobody but the service records: what it does with its own keys and stores,
+#: and what it looked at itself.
+SERVICE_ALONE_TYPES: Final = frozenset(
+    {"erasure.verified", "findings.frozen", "wrapping_key.rotated"}
+)
 #: Registered types that the service may record by itself, under its own source: it saw them happen.
 SERVICE_TYPES: Final = (
-    frozenset({"export.produced", "ledger.queried", "record.consulted"}) | SERVICE_ALONE_TYPES
+    frozenset({"backup.horizon_passed", "export.produced", "ledger.queried", "record.consulted"})
+    | SERVICE_ALONE_TYPES
 )
 
 CODED: Final = "coded"

@@ -140,6 +140,8 @@ def _shown(verdict: Verdict, subject: str, checkpoint: CheckpointFacts | None) -
         whole = "this entry was not changed or moved since"
     elif subject == "case bundle":
         whole = "none of the entries given was changed or moved since, or left out between them"
+    elif subject == "erasure certificate":
+        whole = "none of the entries that the certificate rests on was changed or moved since"
     time = checkpoint.witnessed_at
     if time is not None and checkpoint.quorum_met:
         return (f"these bytes are those witnessed at {when(time)}; {whole}",)

@@ -64,6 +64,7 @@ _SUBJECTS: Final = {
     "log bundle": "a file that holds a whole log",
     "case bundle": "a file that holds the entries of one case",
     "bundle": "a bundle",
+    "erasure certificate": "an erasure certificate",
     "receipt": "a receipt and the entry that it is for",
     "database": "the ledger in its own database",
 }
@@ -81,6 +82,7 @@ _COUNTS: Final = {
     "registrations": "Types of entry that the log declares, with the fields each has",
     "disclosures": "Sealed fields that were opened, and say what they said when recorded",
     "unopened": "Sealed fields that were not opened",
+    "leaves": "Entries that the certificate rests on",
     "proofs": "Proofs that an entry is in the log",
     "hash_tiles": "Tables of hashes (hash tiles)",
     "cells": "Hashes in those tables that were computed again",

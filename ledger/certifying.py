@@ -1,0 +1,196 @@
+"""Erasure certificates: what this ledger states of an erasure, signed by its key, in one file.
+
+Guarantees: no certificate without an `erasure.verified` of the erasure; what the controller's form
+states is what the entries enclosed show, and the subject's form names nobody. That it was made is
+recorded first, as a reading of the case. The key signs in the writer's process alone.
+"""
+
+import asyncio
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ledger.access import Credential, Operation, check_certifies, check_operation
+from ledger.consultation import CONSULTED, check_actor, consultation
+from ledger.errors import ErasureNotVerified
+from ledger.exports.bundles import case_members, covering_checkpoint
+from ledger.log.client import WriterClient
+from ledger.log.clock import instant
+from ledger.log.genesis import new_nonce
+from ledger.opening import Opener
+from ledger.reading import Reader, replay
+from ledger.receipts import nodes
+from ledger.recording import Recorder
+from ledger.store.base import Store
+from ledger.store.records import ERASURE, StoredEntry
+from ledger.vault.threads import in_vault_thread
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.bundle import write_bundle
+from ledger_verifier.formats.certificate import (
+    CERTIFICATE,
+    Certificate,
+    write_subject_certificate,
+)
+from ledger_verifier.formats.entry import StreamRef
+from ledger_verifier.formats.merkle import leaf_hash, prove_inclusion
+from ledger_verifier.meaning.case_state import CaseState
+from ledger_verifier.meaning.certified import CONTROLLER, controller_facts, subject_facts
+
+_ABOUT_ERASURES: Final = (ERASURE, "erasure.verified", "backup.horizon_passed")
+#: The route by which whole copies with sealed fields are taken.
+_COPIES: Final = "case-bundle"
+
+
+@dataclass(slots=True)
+class _Made:
+    """A certificate but for its signature, and what is enclosed."""
+
+    certificate: Certificate
+    checkpoint: bytes
+    members: list[tuple[str, bytes]] = field(default_factory=list)
+    proofs: dict[int, list[bytes]] = field(default_factory=dict)
+
+
+class Certifier:
+    """Makes certificates of one ledger."""
+
+    def __init__(
+        self,
+        origin: str,
+        store: Store,
+        opener: Opener,
+        recorder: Recorder,
+        reader: Reader,
+        writer: WriterClient,
+    ) -> None:
+        self._origin, self._store, self._opener = origin, store, opener
+        self._recorder, self._reader, self._writer = recorder, reader, writer
+
+    async def certificate(
+        self, credential: Credential, case_id: str, actor: str | None, form: str
+    ) -> bytes:
+        """The certificate of a case's erasure in one of the forms. Raises Forbidden, ActorRequired,
+        NotFound, ErasureNotVerified."""
+        check_operation(credential, Operation.CERTIFY)
+        check_certifies(credential, form)
+        check_actor(credential, actor)
+        stored, owner = await asyncio.to_thread(self._reader.find_case, credential, case_id)
+        first = entries.decode(stored[0].raw)
+        await self._recorder.record_for_service(
+            consultation(
+                credential,
+                first,
+                owner.hub,
+                actor=actor,
+                channel="report",
+                purpose=None,
+                count=len(stored),
+            )
+        )
+        made = await in_vault_thread(self._make, case_id, form)
+        await self._recorder.cover(made.certificate.tree_size)
+        signed = await self._writer.sign(made.certificate.text)
+        file = io.BytesIO()
+        if form == CONTROLLER:
+            write_bundle(file, [*made.members, (CERTIFICATE, signed)])
+        else:
+            write_subject_certificate(file, signed, made.checkpoint, made.proofs)
+        return file.getvalue()
+
+    def _make(self, case_id: str, form: str) -> _Made:
+        stored = self._store.stream(StreamRef("case", case_id).text)
+        decoded = {one.position: entries.decode(one.raw) for one in stored}
+        state = replay(stored)
+        _check_verified(state, form)
+        facts = controller_facts(state)
+        exports = self._exports(case_id, _last(stored, ERASURE))
+        if form == CONTROLLER:
+            size, checkpoint, members = case_members(self._store, stored, {})
+            certificate = self._state(form, size, facts, exports, stored)
+            return _Made(certificate, checkpoint, members)
+        about = _rests_on(state, stored, decoded)
+        size, checkpoint = covering_checkpoint(self._store, about[-1].position)
+        told = subject_facts(facts, exports)
+        certificate = self._state(form, size, told, exports, about)
+        node = nodes(self._store.cells)
+        proofs = {one.position: prove_inclusion(one.position, size, node) for one in about}
+        return _Made(certificate, checkpoint, proofs=proofs)
+
+    def _state(
+        self,
+        form: str,
+        size: int,
+        facts: Mapping[str, Any],
+        exports: Mapping[str, int],
+        rests_on: Sequence[StoredEntry],
+    ) -> Certificate:
+        leaves = tuple((one.position, leaf_hash(one.raw).hex()) for one in rests_on)
+        now = instant(time.time())
+        return Certificate(self._origin, form, now, new_nonce(), size, leaves, facts, exports)
+
+    def _exports(self, case_id: str, before: int) -> dict[str, int]:
+        """How many copies with sealed fields were taken of the case before that position, and how
+        many of them were confirmed to be destroyed."""
+        stored = self._store.stream(StreamRef("access", case_id).text)
+        decoded = {one.position: entries.decode(one.raw) for one in stored}
+        consulted = {
+            position: entry
+            for position, entry in decoded.items()
+            if entry["type"] == CONSULTED and position < before
+        }
+        taken = {
+            entry["id"]
+            for position, entry in decoded.items()
+            if entry["type"] == "export.produced"
+            and position < before
+            and entry["data"]["holds_sealed"]
+        }
+        packs = len(taken)
+        for position, opened in sorted(self._opener.open_all(consulted).items()):
+            values = opened.values
+            if values.get("access_channel") == _COPIES and values.get("fields_opened"):
+                # A pack is recorded twice: as the reading, and as what came of it.
+                if packs:
+                    packs -= 1
+                else:
+                    taken.add(consulted[position]["id"])
+        destroyed = {
+            entry["data"]["export_event"]
+            for entry in decoded.values()
+            if entry["type"] == "destruction.confirmed"
+        }
+        return {"taken": len(taken), "destroyed": len(taken & destroyed)}
+
+
+def _check_verified(state: CaseState, form: str) -> None:
+    """Raise ErasureNotVerified unless there is an erasure, and each of the form's is verified."""
+    erasures = state.erasures
+    if form != CONTROLLER:
+        erasures = () if state.whole_erasure is None else (state.whole_erasure,)
+    if not erasures or any(erasure.verified_at is None for erasure in erasures):
+        raise ErasureNotVerified(
+            "There is no certificate of this case: it was not erased, or the ledger has not found "
+            "yet that nothing is left. That is looked for right after an erasure; try again in a "
+            "minute. If it stays so, run hub-ledger fsck."
+        )
+
+
+def _last(stored: Sequence[StoredEntry], type_name: str) -> int:
+    return max((one.position for one in stored if one.type == type_name), default=-1)
+
+
+def _rests_on(
+    state: CaseState, stored: Sequence[StoredEntry], decoded: Mapping[int, Mapping[str, Any]]
+) -> list[StoredEntry]:
+    """The entries that tell of the last erasure of the whole."""
+    assert state.whole_erasure is not None
+    event = state.whole_erasure.id
+    found = []
+    for one in stored:
+        entry = decoded[one.position]
+        names = (entry["id"], entry["data"].get("executed_event"))
+        if one.type in _ABOUT_ERASURES and event in names:
+            found.append(one)
+    return found

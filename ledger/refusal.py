@@ -1,0 +1,134 @@
+"""Refusals: what is refused by the heads of streams, before anything is sealed, and the errors that
+a caller is shown for what the writer refused.
+
+Guarantees: whose a stream is comes before what is in it; an error names the event of a batch by its
+index, and repeats no value.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ledger.access import Credential, Owner, check_erases, may_read_kind
+from ledger.errors import (
+    Busy,
+    FieldError,
+    Invalid,
+    LedgerError,
+    NothingToErase,
+    OutOfScope,
+    VaultUnavailable,
+    VersionConflict,
+)
+from ledger.intake import ERASURE, Draft
+from ledger.log.messages import AHEAD, HUB, KEY, NOTHING, VERSION, Refused
+from ledger.store.records import StreamHead
+from ledger.submission import Submission
+from ledger_verifier.formats.entry import StreamRef
+
+#: Refusals that are the caller's to deal with; after any other the submission is prepared again.
+FINAL = frozenset({VERSION, HUB, AHEAD, NOTHING})
+
+
+class at:  # noqa: N801 - reads as a preposition at its one use
+    """Names the event of a batch in the errors raised about it."""
+
+    def __init__(self, index: int, count: int) -> None:
+        self._prefix = f"/{index}" if count > 1 else ""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, LedgerError) and self._prefix:
+            error.fields = tuple(
+                FieldError(self._prefix + f.pointer, f.reason) for f in error.fields
+            )
+
+
+def foresee(
+    credential: Credential,
+    items: Sequence[Draft],
+    indexes: Sequence[int],
+    heads: Mapping[str, StreamHead],
+) -> None:
+    """Refuse what the writer would refuse by the heads of the streams as they are, before keys are
+    made for it. The writer looks again, under the lock."""
+    seen: dict[str, int] = {}
+    for place, item in enumerate(items):
+        submission, head = item.submission, heads.get(item.stream)
+        if submission.type == ERASURE:
+            with at(indexes[place], len(indexes)):
+                _check_erasure(credential, head, item.stream in seen)
+        version = seen.get(item.stream, 0 if head is None else head.version)
+        if item.event_type.recipient and not credential.all:
+            with at(indexes[place], len(indexes)):
+                _check_expects_nothing(submission)
+        refused: Refused | None = None
+        if head is not None and head.hub != submission.hub and not item.event_type.recipient:
+            refused = Refused(HUB, place)
+        elif submission.expected_version not in (None, version):
+            refused = Refused(VERSION, place, version)
+        if refused is not None:
+            raise refusal(credential, refused, indexes, submission.stream)
+        seen[item.stream] = version + 1
+
+
+def _check_erasure(credential: Credential, head: StreamHead | None, added_to: bool) -> None:
+    """Raise Forbidden for a stream of another controller, and NothingToErase for one that does not
+    exist: before keys are made for it. Whether there is anything in it the writer finds out."""
+    if head is not None:
+        check_erases(credential, Owner(head.hub, head.organisation))
+    elif not added_to:
+        raise _nothing_to_erase("")
+
+
+def _nothing_to_erase(prefix: str) -> NothingToErase:
+    return NothingToErase(
+        "Nothing in this stream is sealed under a subject key: there is no such stream, or it was "
+        "erased before and nothing about the person has been recorded since. Nothing was recorded; "
+        "check the stream's id and its state.",
+        [FieldError(f"{prefix}/subject", "names a stream with nothing to erase")],
+    )
+
+
+def _check_expects_nothing(submission: Submission) -> None:
+    """Recipients write to streams of other hubs, whose length they would learn by guessing it.
+    Raises Invalid, whatever the stream."""
+    if submission.expected_version is not None:
+        raise Invalid(
+            "A recipient's event goes to a stream whose version is not the recipient's to know.",
+            [FieldError("/expectedversion", "is not taken for this type: leave it out")],
+        )
+
+
+def given_up(why: str) -> LedgerError:
+    if why == KEY:
+        return VaultUnavailable(
+            "The key store does not hold the key that this stream's sealed fields are under: it "
+            "may be an older copy. Nothing was recorded; bring back the newer key store."
+        )
+    return Busy("Other writers to the same streams kept getting in first. Try again.")
+
+
+def refusal(
+    credential: Credential, refused: Refused, indexes: Sequence[int], stream: StreamRef
+) -> LedgerError:
+    prefix = f"/{indexes[refused.index]}" if len(indexes) > 1 else ""
+    if refused.why == VERSION:
+        # How long a stream is, is for those who may read it.
+        shown = may_read_kind(credential, stream.kind)
+        return VersionConflict(
+            "The stream is not at the version you expect. Read it again before you go on.",
+            [FieldError(f"{prefix}/expectedversion", "is not the stream's version")],
+            {"current_version": refused.version} if shown else {},
+        )
+    if refused.why == NOTHING:
+        return _nothing_to_erase(prefix)
+    if refused.why == AHEAD:
+        return Invalid(
+            "The event is dated later than the ledger's own clock allows.",
+            [FieldError(f"{prefix}/time", "is more than 5 minutes ahead of this service's clock")],
+        )
+    return OutOfScope(
+        "The stream belongs to another hub.",
+        [FieldError(f"{prefix}/hub", "is not the hub that the stream belongs to")],
+    )

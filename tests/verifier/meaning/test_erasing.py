@@ -1,0 +1,175 @@
+"""What bars an erasure, whether it was under dual control, and who still owes word of it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+
+from ledger_verifier.meaning.case import CaseState, fold
+from ledger_verifier.meaning.frozen import findings_of
+from tests.verifier.meaning.case_events import (
+    CLOSED,
+    CONFIRMED,
+    IDENTIFIED,
+    SHARE,
+    SHARED,
+    TOLD_ALL,
+    correction_of,
+    entry_of,
+    id_of,
+    state_of,
+)
+
+ONE: Final = "11111111-1111-4111-8111-111111111111"
+TWO: Final = "22222222-2222-4222-8222-222222222222"
+THREE: Final = "33333333-3333-4333-8333-333333333333"
+
+
+def entry(version: int, name: str, data: Mapping[str, Any], **envelope: Any) -> Any:
+    who = {"source": "lewisham-cases", "actor": ONE, "submitted_by": TWO}
+    return {**entry_of(version, name, data), **who, **envelope}
+
+
+def folded(*found: Any) -> CaseState:
+    state = None
+    for one in found:
+        state = fold(state, one)
+    assert state is not None
+    assert CaseState.from_json(state.to_json()) == state
+    return state
+
+
+def executed(version: int, order: int | None, **envelope: Any) -> Any:
+    named = None if order is None else id_of(order)
+    data = {"through": version - 1, "versions": None, "ordered_event": named}
+    return entry(version, "erasure.executed", data, **envelope)
+
+
+ORDERED: Final = entry(1, "erasure.ordered", {"erase_due": "2026-02-01"})
+
+
+@pytest.mark.parametrize(
+    ("envelope", "dual"),
+    [
+        ({"actor": THREE, "submitted_by": THREE}, True),
+        ({"actor": ONE, "submitted_by": THREE}, False),
+        ({"actor": THREE, "submitted_by": TWO}, False),
+        ({"actor": None, "submitted_by": THREE}, False),
+    ],
+)
+def test_dual_control_is_other_people_and_other_credentials(
+    envelope: Mapping[str, Any], dual: bool
+) -> None:
+    state = folded(ORDERED, executed(2, 1, **envelope))
+    assert state.erasures[0].dual_control is dual
+    assert state.findings == (() if dual else ("dual-control-not-evidenced",))
+
+
+def test_an_order_that_is_not_named_not_there_later_or_mistaken_evidences_nothing() -> None:
+    other = {"actor": THREE, "submitted_by": THREE}
+    assert not folded(ORDERED, executed(2, None, **other)).erasures[0].dual_control
+    assert not folded(ORDERED, executed(2, 9, **other)).erasures[0].dual_control
+    later = entry(2, "erasure.ordered", {"erase_due": None})
+    corrected = entry(3, *correction_of(9))
+    assert not folded(executed(1, 2, **other), later, corrected).erasures[0].dual_control
+    mistaken = folded(ORDERED, executed(2, 1, **other), entry(3, *correction_of(1)))
+    assert not mistaken.erasures[0].dual_control
+
+
+def test_holds_stand_until_they_are_released_or_were_a_mistake() -> None:
+    placed = ("legal_hold.placed", {"review_due": None})
+    released = ("legal_hold.released", {"placed_event": id_of(2)})
+    assert state_of(IDENTIFIED, placed, placed).holds == (id_of(2), id_of(3))
+    assert state_of(IDENTIFIED, placed, placed, released).holds == (id_of(3),)
+    assert state_of(IDENTIFIED, placed, correction_of(2)).holds == ()
+
+
+def test_a_request_bars_unless_a_day_was_fixed_before_it_or_it_was_waived() -> None:
+    asked = ("access_request.received", {"route": "writing", "answer_due": None})
+    answered = ("access_request.answered", {"request_event": id_of(2)})
+    waived = ("access_request.waived", {"request_event": id_of(2)})
+    state = state_of(IDENTIFIED, asked)
+    assert (state.open_requests, state.barring_requests) == ((id_of(2),), (id_of(2),))
+    state = state_of(IDENTIFIED, asked, CLOSED)
+    assert state.barring_requests == (id_of(2),)
+    state = state_of(CLOSED, asked)
+    assert (state.open_requests, state.barring_requests) == ((id_of(2),), ())
+    state = state_of(IDENTIFIED, asked, waived)
+    assert (state.open_requests, state.barring_requests) == ((id_of(2),), ())
+    assert state_of(IDENTIFIED, asked, answered).open_requests == ()
+
+
+def test_everyone_who_had_the_data_is_outstanding_until_they_confirm() -> None:
+    share = entry(2, *SHARED, source="met-crimint")
+    found = [entry(1, *IDENTIFIED), share, executed(3, None)]
+    state = folded(*found)
+    waiting = (f"recipient/{SHARE}", "source/lewisham-cases", "source/met-crimint")
+    assert state.outstanding == waiting
+    verified = entry(
+        4,
+        "erasure.verified",
+        {"executed_event": id_of(3), "checked": ["key-absent"], "horizon_days": 10},
+        source="hub-ledger",
+        actor=None,
+        submitted_by=None,
+    )
+    confirmed = {"executed_event": id_of(3), "copies_found_band": "1"}
+    found += [
+        verified,
+        entry(5, *CONFIRMED, source="school", actor=None, submitted_by=None),
+        entry(6, "source_erasure.confirmed", confirmed),
+        entry(7, "source_erasure.confirmed", confirmed, source="nobodys-system"),
+    ]
+    state = folded(*found)
+    assert (state.outstanding, state.status) == (("source/met-crimint",), "erasing")
+    found.append(entry(8, "source_erasure.confirmed", confirmed, source="met-crimint"))
+    assert folded(*found).status == "erased"
+    early = entry(9, "backup.horizon_passed", {"executed_event": id_of(3)})
+    early["occurred_at"] = "2026-01-13"
+    state = folded(*found, early)
+    assert (state.status, "backup-horizon-stated-early" in state.findings) == ("erased", True)
+    passed = {**early, "occurred_at": "2026-01-14"}
+    state = folded(*found, passed)
+    assert (state.status, "backup-horizon-stated-early" in state.findings) == (
+        "erasure-complete",
+        False,
+    )
+    # A system that sends more about the person owes another confirmation.
+    more = folded(*found, passed, entry(10, *CLOSED, source="met-crimint"))
+    assert (more.outstanding, more.status) == (("source/met-crimint",), "recorded-since-erasure")
+
+
+def test_an_erasure_of_some_entries_is_listed_and_changes_nothing_else() -> None:
+    some = {"through": 0, "versions": [1], "ordered_event": None}
+    state = folded(entry(1, *IDENTIFIED), entry(2, *CLOSED), entry(3, "erasure.executed", some))
+    assert (state.status, state.erased_at, state.outstanding) == ("closed", None, ())
+    assert [erasure.versions for erasure in state.erasures] == [(1,)]
+    assert state.erase_due == "2026-09-01"
+
+
+def test_what_is_frozen_follows_from_the_open_entries() -> None:
+    accepted = ("screening.decided", {"outcome": "accepted"})
+    state = state_of(IDENTIFIED, accepted, SHARED, CLOSED)
+    assert findings_of(state, "2026-08-31") == [
+        "disclosure-unacknowledged",
+        "never-informed",
+        "support-not-offered",
+    ]
+    assert "erasure-overdue" in findings_of(state, "2026-09-02")
+    assert findings_of(state_of(IDENTIFIED, TOLD_ALL), "2026-01-03") == []
+
+
+def test_values_of_other_kinds_are_passed_over() -> None:
+    odd = {"through": "4", "versions": ["x", 3], "ordered_event": 7}
+    state = folded(entry(1, *IDENTIFIED), entry(2, "erasure.executed", odd))
+    assert (state.erasures[0].through, state.erasures[0].versions) == (None, (3,))
+    days = {"executed_event": id_of(2), "checked": "all", "horizon_days": "ten"}
+    state = folded(
+        entry(1, *IDENTIFIED), entry(2, "erasure.executed", odd), entry(3, "erasure.verified", days)
+    )
+    assert (state.erasures[0].checked, state.erasures[0].first_day_without_backups) == ((), None)
+    huge = {**days, "horizon_days": 2**53 - 1}
+    state = folded(
+        entry(1, *IDENTIFIED), entry(2, "erasure.executed", odd), entry(3, "erasure.verified", huge)
+    )
+    assert state.erasures[0].first_day_without_backups is None

@@ -1,0 +1,193 @@
+"""What bears on the erasure of a case: what bars it, how it was decided, and who still owes word.
+
+Guarantees: as the fold of which these are rules (`meaning.case`): pure, total, and of open parts
+alone. An erasure is under dual control only if it names an order of its own stream that stands, and
+both name an actor and a credential, and both of these differ. That backups are gone is believed no
+earlier than the horizon declared when the erasure was verified.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any, Final, TypeVar
+
+from ledger_verifier.formats.entry import SERVICE_CODE
+from ledger_verifier.meaning.case_state import Act, CaseState, Erasure, Said, Source
+
+Changes = dict[str, Any]
+Rule = Callable[[CaseState, Act], Changes]
+
+ORDERED: Final = "erasure.ordered"
+EXECUTED: Final = "erasure.executed"
+SOURCE_CONFIRMED: Final = "source_erasure.confirmed"
+
+#: What comes with or after an erasure, and seals nothing about the person.
+SEALS_NOBODY: Final = frozenset(
+    {
+        EXECUTED,
+        "erasure.verified",
+        "findings.frozen",
+        "backup.horizon_passed",
+        "recipient_erasure.requested",
+        "recipient_erasure.confirmed",
+        "source_erasure.requested",
+        SOURCE_CONFIRMED,
+    }
+)
+
+#: What the fold hears of these from the envelope: who did it, and with which credential.
+WHO: Final = frozenset({ORDERED, EXECUTED})
+
+
+def recorded_since(state: CaseState, entry: Mapping[str, Any]) -> int:
+    """How many entries since the last erasure may hold data about the person."""
+    if state.erased_through is None or (entry["type"] == EXECUTED and _whole(entry["data"])):
+        return 0
+    return state.recorded_since_erasure + (entry["type"] not in SEALS_NOBODY)
+
+
+def _whole(data: Mapping[str, Any]) -> bool:
+    return data.get("versions") is None
+
+
+def sources_after(state: CaseState, entry: Mapping[str, Any]) -> tuple[Source, ...]:
+    """The systems that data about the person came from. One that confirmed its erasure and then
+    sends more owes another confirmation. Recipients are no sources, nor is who orders erasure."""
+    code = entry.get("source")
+    if type(code) is not str or code == SERVICE_CODE or entry.get("submitted_by") is None:
+        return state.sources
+    known = {source.code: source for source in state.sources}
+    if entry["type"] == SOURCE_CONFIRMED:
+        if code in known:
+            known[code] = replace(known[code], erasure_confirmed_on=entry["occurred_at"])
+    elif entry["type"] not in SEALS_NOBODY | {ORDERED}:
+        known[code] = Source(code)
+    return tuple(known[name] for name in sorted(known))
+
+
+def hold_placed(state: CaseState, act: Act) -> Changes:
+    return {"holds": (*state.holds, act.id)}
+
+
+def hold_released(state: CaseState, act: Act) -> Changes:
+    placed = act.text("placed_event")
+    return {"holds": tuple(hold for hold in state.holds if hold != placed)}
+
+
+def request_received(state: CaseState, act: Act) -> Changes:
+    changes: Changes = {"open_requests": (*state.open_requests, act.id)}
+    if state.erase_due is None:
+        # A day that was fixed before somebody asked may be kept to (s.173).
+        changes["barring_requests"] = (*state.barring_requests, act.id)
+    return changes
+
+
+def request_answered(state: CaseState, act: Act) -> Changes:
+    return {**request_waived(state, act), "open_requests": _without(state.open_requests, act)}
+
+
+def request_waived(state: CaseState, act: Act) -> Changes:
+    return {"barring_requests": _without(state.barring_requests, act)}
+
+
+def _without(requests: tuple[str, ...], act: Act) -> tuple[str, ...]:
+    answered = act.text("request_event")
+    return tuple(request for request in requests if request != answered)
+
+
+def erasure_ordered(state: CaseState, act: Act) -> Changes:
+    return {
+        "erasure_ordered_on": act.occurred_at,
+        "erase_due": act.text("erase_due") or state.erase_due,
+    }
+
+
+def erasure_executed(state: CaseState, act: Act) -> Changes:
+    said = dict(act.said)
+    through = said.get("through")
+    erasure = Erasure(
+        act.id,
+        act.occurred_at,
+        through=through if type(through) is int else None,
+        versions=_of(int, said.get("versions")),
+        ordered_event=act.text("ordered_event"),
+        dual_control=_is_dual(state, act),
+    )
+    changes: Changes = {"erasures": (*state.erasures, erasure)}
+    if erasure.versions is not None:
+        return changes
+    return changes | {
+        "erased_at": act.occurred_at,
+        "erased_through": state.erased_through if erasure.through is None else erasure.through,
+        "review_due": None,
+        "erase_due": None,
+    }
+
+
+T = TypeVar("T")
+
+
+def _of(kind: type[T], value: Said | None) -> tuple[T, ...] | None:
+    """The items of this kind, if the value is a list: a log may register others."""
+    if type(value) is not tuple:
+        return None
+    return tuple(item for item in value if isinstance(item, kind))
+
+
+def _is_dual(state: CaseState, act: Act) -> bool:
+    named = act.text("ordered_event")
+    orders = [
+        order
+        for order in takewhile(lambda earlier: earlier.id != act.id, state.acts)
+        if order.type == ORDERED and order.id == named and not order.corrected
+    ]
+    return bool(orders) and all(
+        order.text(who) is not None
+        and act.text(who) is not None
+        and order.text(who) != act.text(who)
+        for order in orders
+        for who in ("actor", "submitted_by")
+    )
+
+
+def erasure_verified(state: CaseState, act: Act) -> Changes:
+    said = dict(act.said)
+    days = said.get("horizon_days")
+    return _noted(
+        state,
+        act,
+        verified_at=act.occurred_at,
+        checked=_of(str, said.get("checked")) or (),
+        horizon_days=days if type(days) is int else None,
+    )
+
+
+def horizon_passed(state: CaseState, act: Act) -> Changes:
+    return _noted(state, act, horizon_passed_on=act.occurred_at)
+
+
+def _noted(state: CaseState, act: Act, **noted: Any) -> Changes:
+    """Note something of the erasure that the act names, once."""
+    (name, _) = next(iter(noted.items()))
+    named = act.text("executed_event")
+    changed = tuple(
+        replace(erasure, **noted)
+        if erasure.id == named and getattr(erasure, name) is None
+        else erasure
+        for erasure in state.erasures
+    )
+    return {"erasures": changed}
+
+
+#: Rules of the fold, and the open fields that each is heard for.
+RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
+    "legal_hold.placed": (hold_placed, ()),
+    "legal_hold.released": (hold_released, ("placed_event",)),
+    "access_request.received": (request_received, ()),
+    "access_request.answered": (request_answered, ("request_event",)),
+    "access_request.waived": (request_waived, ("request_event",)),
+    ORDERED: (erasure_ordered, ("erase_due",)),
+    EXECUTED: (erasure_executed, ("through", "versions", "ordered_event")),
+    "erasure.verified": (erasure_verified, ("executed_event", "checked", "horizon_days")),
+    "backup.horizon_passed": (horizon_passed, ("executed_event",)),
+}
