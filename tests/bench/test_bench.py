@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from bench.append import append_rows, growth_rows
+from bench.erasures import erasure_rows
 from bench.peers import chain_row, eventsourcing_row
 from bench.proofs import proof_rows
 from bench.result import Row, markdown, save
@@ -30,6 +31,12 @@ def test_growth_and_disk() -> None:
     assert disk.ratio is not None
     assert disk.ratio > 1
     assert disk.ratio == pytest.approx(disk.value / entry.value)
+
+
+def test_erasures() -> None:
+    rows = erasure_rows(1, 64, rounds=1)
+    assert found(rows, "erasures meanwhile")[0].value == 50
+    assert found(rows, "p99, beside erasures")[0].ratio is not None
 
 
 def test_peers(postgres: MakeDatabase) -> None:
