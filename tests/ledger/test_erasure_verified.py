@@ -79,8 +79,10 @@ async def test_what_is_left_in_a_file_is_not_verified(
     async with Ledger.open(sqlite_directory.path) as ledger:
         await ledger.record(ANY, [person])
         (key,) = key_rows(sqlite_directory, "WHERE stream = ?", person.stream.text)
+        stored = key[3]
+        assert isinstance(stored, bytes)
         left = sqlite_directory.path / "forgotten-export"
-        left.write_bytes(bytes(CHUNK - 9) + bytes(key[3]) + b"more")  # type: ignore[call-overload]
+        left.write_bytes(bytes(CHUNK - 9) + stored + b"more")
         await ledger.record(DPO, [act("erasure.executed", person.stream)])
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ledger.erasures_verified(), 1.0)
