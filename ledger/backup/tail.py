@@ -6,7 +6,7 @@ and tables that follow from them; its erasures delete sealed rows as they did th
 in the tail is in no bundle: it is noted as lost, and nothing but that is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.log.tree import Tree
 from ledger.store import Store
 from ledger.store.base import AppendTransaction
+from ledger.store.erased import select_subject_positions
 from ledger.store.lost import note_lost, select_declared
 from ledger.store.records import (
     ATTRIBUTION,
@@ -27,6 +28,7 @@ from ledger.store.records import (
     SUBJECT,
     Append,
     DestroyedKey,
+    ErasedPart,
     Head,
     RecordedEntry,
     StreamHead,
@@ -105,15 +107,15 @@ def append_tail(rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: by
     the bundle's checkpoint signs."""
     transaction = AppendTransaction(rows, head, store)
     tree = Tree(head.size, head.edge, store.cells)
-    missing = _Missing(rows, head.size, tail.size)
+    missing = _Missing(rows, store.position_sql, head.size, tail.size)
     for first, group in tail.entries_from(head.size):
         append = _append_of(transaction, store, first, group)
         append.cells = tree.extend([leaf_hash(raw) for raw in group])
         append.head = replace(
             append.head, size=tree.size, root=tree.root(), edge=tree.edge, checkpoint=checkpoint
         )
-        transaction.write(append)
         missing.learn(first, group)
+        transaction.write(append)
         head = append.head
     if (head.size, head.root) != (tail.size, tail.trusted.root):
         raise IntegrityAlarm(
@@ -162,11 +164,12 @@ def _append_of(
 class _Missing:
     """What was sealed in the tail and is neither erased nor declared lost by now."""
 
-    def __init__(self, rows: Rows, backup_size: int, log_size: int) -> None:
-        self._rows, self._sizes = rows, (backup_size, log_size)
+    def __init__(self, rows: Rows, position_sql: str, backup_size: int, log_size: int) -> None:
+        self._rows, self._position, self._sizes = rows, position_sql, (backup_size, log_size)
         self._registry = Registry()
         self._sealed: dict[str, list[tuple[int, str, int]]] = {SUBJECT: [], ATTRIBUTION: []}
-        self._through: dict[str, int] = {}
+        self._erased: dict[str, ErasedPart] = {}
+        self._resealed: list[tuple[int, str, int]] = []
         rows.execute(
             f"SELECT state FROM {EVENTS_TABLE} WHERE topic = ?",
             (SCHEMA_REGISTERED,),
@@ -175,7 +178,7 @@ class _Missing:
             self._registry.learn(entries.decode(bytes(row[0])))
 
     def learn(self, first: int, group: Sequence[bytes]) -> None:
-        """Take in entries of the tail."""
+        """Take in entries of the tail, before they are put after the backup."""
         for position, raw in enumerate(group, first):
             entry: dict[str, Any] = orjson.loads(raw)
             stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
@@ -184,7 +187,7 @@ class _Missing:
             if entry["type"] in RESERVED_TYPES:
                 continue
             if entry["type"] == ERASURE:
-                self._through[stream] = entry["data"]["through"]
+                self._learn_erasure(stream, entry["data"])
             registration = self._registry.get(entry["type"], entry["schema"])
             classes = set() if registration is None else set(registration.sealed.values())
             place = (position, stream, entry["stream"]["version"])
@@ -193,14 +196,30 @@ class _Missing:
             if ATTRIBUTION_CLASS in classes:
                 self._sealed[ATTRIBUTION].append(place)
 
+    def _learn_erasure(self, stream: str, data: Mapping[str, Any]) -> None:
+        """What an erasure covers; and what one of some entries kept, which was sealed anew then:
+        the backup has it as it was before, under the key that was destroyed."""
+        known = self._erased.get(stream, ErasedPart())
+        versions = data.get("versions")
+        self._erased[stream] = ErasedPart(
+            max(known.through, data["through"]), known.versions | frozenset(versions or ())
+        )
+        if versions is not None:
+            stored = select_subject_positions(self._rows, self._position, stream)
+            self._resealed += [(position, stream, at) for position, at in stored.items()]
+
+    def _is_erased(self, stream: str, version: int) -> bool:
+        return self._erased.get(stream, ErasedPart()).covers(version)
+
     def losses(self) -> Iterator[Lost]:
-        """What has to be declared, one range for each class of key."""
+        """What has to be declared: one range for each class of key, and one for each entry of the
+        backup that was sealed anew since. Between those there may be others, which are not lost."""
         declared = [lost for _, lost in select_declared(self._rows)]
         for key_class, sealed in self._sealed.items():
             positions = [
                 position
                 for position, stream, version in sealed
-                if not (key_class == SUBJECT and self._through.get(stream, 0) >= version)
+                if not (key_class == SUBJECT and self._is_erased(stream, version))
                 and not any(
                     lost.key_class == key_class and lost.first <= position <= lost.last
                     for lost in declared
@@ -208,6 +227,9 @@ class _Missing:
             ]
             if positions:
                 yield Lost(key_class, positions[0], positions[-1], len(positions), *self._sizes)
+        for position, stream, version in sorted(set(self._resealed)):
+            if position < self._sizes[0] and not self._is_erased(stream, version):
+                yield Lost(SUBJECT, position, position, 1, *self._sizes)
 
 
 def _publish(rows: Rows, trusted: Trusted, head: Head) -> None:

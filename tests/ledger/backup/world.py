@@ -134,6 +134,7 @@ async def _live(world: World) -> None:
         _remember(world)
         await asyncio.to_thread(world.back_up, 1)
         await ledger.record(DPO, [act("erasure.executed", world.gone)])
+        await ledger.erasures_verified()
         await ledger.record(ANY, [act("support.offered", kept)])
         await asyncio.to_thread(world.back_up, 2)
         world.tail = [identified(world.late), act("disclosure.acknowledged", kept)]
