@@ -30,8 +30,9 @@ from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.fsck import check_rows
 from ledger.log.tree import node_from_cells
 from ledger.store import Store, open_store
+from ledger.store.erased import select_destroyed
 from ledger.store.lost import select_undeclared
-from ledger.store.records import EVENTS_TABLE, DestroyedKey
+from ledger.store.records import EVENTS_TABLE
 from ledger.store.rows import Rows, id_text, select_cells, select_head
 from ledger.tokens import TokenStore
 from ledger_verifier.audit.report.model import Verdict
@@ -274,7 +275,7 @@ class _Run:
                     "are of different histories. Do not serve it; compare both with a checkpoint "
                     "that an auditor holds."
                 )
-        key_target.erase(head.size, lambda start: _destroyed(rows, start))
+        key_target.erase(head.size, lambda start: select_destroyed(rows, store.position_sql, start))
         key_target.check_complete(_keys_in_use(rows))
         digest = hashlib.sha256(self.raw_policy).hexdigest()
         report = check_rows(staged, rows, store.position_sql, self.policy, digest, restoring=True)
@@ -317,15 +318,6 @@ def _root(rows: Rows, size: int) -> bytes | None:
         return CompactRange(size, hashes).root()
     except FormatError:
         return None
-
-
-def _destroyed(rows: Rows, start: int) -> list[DestroyedKey]:
-    rows.execute(
-        "SELECT key_id, stream, position FROM destroyed_keys WHERE position >= ?"
-        " ORDER BY position, key_id",
-        (start,),
-    )
-    return [DestroyedKey(str(id_text(row[0])), row[1], row[2]) for row in rows.fetchall()]
 
 
 def _keys_in_use(rows: Rows) -> set[str]:
