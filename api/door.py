@@ -70,6 +70,9 @@ class Door(Protocol):
     ) -> Mapping[str, Any]:
         """The state of a case, now or at a tree size; the reading is recorded."""
 
+    async def due(self, credential: Credential, hub: str, organisation: str) -> Mapping[str, Any]:
+        """Counts of the streams that are due to expire, by kind."""
+
     async def cases(
         self, credential: Credential, after: str | None, limit: int
     ) -> tuple[Sequence[Mapping[str, Any]], str | None]:

@@ -73,6 +73,8 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "erasure-barred": Problem(409, "Something stands before the erasure"),
     "erasure-not-verified": Problem(409, "There is no verified erasure"),
     "nothing-to-erase": Problem(409, "There is nothing here to erase"),
+    "no-policy": Problem(409, "No policy in force covers this"),
+    "expired": Problem(410, "It has expired"),
     "too-large": Problem(413, "The submission is over a limit"),
     "unsupported-media-type": Problem(415, "The media type is not taken here"),
     "expectation-failed": Problem(417, "The expectation cannot be met"),

@@ -10,6 +10,7 @@ from typing import Any, Final
 from api.body import BATCH_EVENTS
 from api.problems import URN
 from ledger.catalogue import EventType
+from ledger.retention import KINDS, Waits
 from ledger_verifier.formats.entry import REGIMES
 
 UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
@@ -207,6 +208,25 @@ def _read() -> dict[str, Schema]:
                 "projected_size": _INTEGER,
             },
             optional=("tree_size", "published_size", "projected_size"),
+        ),
+        "Expiry": _object(
+            {
+                "entries": _INTEGER,
+                "kinds": _object(
+                    {
+                        kind: _object(
+                            {
+                                "due": _INTEGER,
+                                "waiting": _object(
+                                    {why.value: _INTEGER for why in Waits},
+                                    optional=[why.value for why in Waits],
+                                ),
+                            }
+                        )
+                        for kind in KINDS
+                    }
+                ),
+            }
         ),
     }
 

@@ -43,6 +43,7 @@ class Operation(StrEnum):
     READ_CASES = "read cases"
     READ_BUNDLES = "read entry bundles"
     CERTIFY = "issue erasure certificates"
+    SEE_DUE = "see what is due to expire"
 
 
 class Reach(StrEnum):
@@ -100,7 +101,7 @@ class Grant:
     read, and how far. `opens`: classes of sealed fields it may open in the entries it may read.
     `cases`: whether it may read the state of a case and its bundle. `bundles`: whether it may
     read whole entry bundles, which hold every kind of stream. `certificates`: the forms in which
-    it may issue certificates of erasures.
+    it may issue certificates of erasures. `expires`: whether it may see what is due to expire.
     """
 
     records: frozenset[str] = frozenset()
@@ -109,6 +110,7 @@ class Grant:
     cases: bool = False
     bundles: bool = False
     certificates: frozenset[str] = frozenset()
+    expires: bool = False
 
 
 def _reads(
@@ -147,6 +149,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         opens=_EVERYTHING,
         cases=True,
         certificates=frozenset({"controller", "subject"}),
+        expires=True,
     ),
     Role.RIGHTS_OFFICER: Grant(
         reads=_reads(governance=None, case=Reach.HUBS, party=Reach.HUBS),
@@ -173,6 +176,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         opens=_EVERYTHING,
         cases=True,
         bundles=True,
+        expires=True,
     ),
     Role.AGGREGATE: Grant(),
     Role.OPERATOR: Grant(),
@@ -214,6 +218,8 @@ def may(credential: Credential, operation: Operation) -> bool:
             return grant.bundles and credential.all
         case Operation.CERTIFY:
             return bool(grant.certificates)
+        case Operation.SEE_DUE:
+            return grant.expires
 
 
 def check_operation(credential: Credential, operation: Operation) -> None:
@@ -325,6 +331,13 @@ def check_erases(credential: Credential, owner: Owner) -> None:
             "A stream is erased by the organisation whose it is.",
             [FieldError("/subject", "is a stream of another organisation")],
         )
+
+
+def check_scope(credential: Credential, hub: str, organisation: str) -> None:
+    """Raise OutOfScope when the credential is not bound to this hub and organisation."""
+    own = hub in credential.hubs and organisation == credential.organisation
+    if not own and not credential.all:
+        raise OutOfScope("The token is not bound to this hub and organisation.")
 
 
 def _submitted_by_all(credential: Credential, entry: Mapping[str, Any]) -> bool:

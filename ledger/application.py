@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from ledger import config
-from ledger.access import Credential
+from ledger.access import Credential, Operation, check_operation, check_scope
 from ledger.certifying import Certifier
 from ledger.database import DATABASE_ERRORS, is_postgres_url, open_database
 from ledger.errors import Busy
+from ledger.expiring import Expirer
 from ledger.log.client import WriterClient
 from ledger.opening import Opener
 from ledger.openings import Openings
@@ -32,6 +33,7 @@ from ledger.scanning import Scan
 from ledger.store import Store, open_store
 from ledger.submission import Recorded, Submission
 from ledger.tokens import TokenStore
+from ledger.tombstones import Tombstones
 from ledger.vault.erasure import check_against_log
 from ledger.vault.keepers import open_wrapper
 from ledger.vault.keyring import KeyRing
@@ -83,8 +85,19 @@ class Ledger:
         self._cases = cases
         opener = Opener(directory.origin, store, keys)
         receipts = ReceiptMaker(store)
-        self._recorder = Recorder(directory.origin, store, KeyRing(keys), opener, writer, receipts)
-        self._reader = Reader(store, opener, self._recorder, receipts, cases, openings)
+        tombstones = Tombstones(store, keys)
+        self._expirer = Expirer(store, keys, tombstones)
+        self._recorder = Recorder(
+            directory.origin,
+            store,
+            KeyRing(keys),
+            opener,
+            writer,
+            receipts,
+            tombstones,
+            self._expirer,
+        )
+        self._reader = Reader(store, opener, self._recorder, receipts, cases, openings, tombstones)
         self._packer = Packer(directory.origin, store, opener, self._recorder, self._reader, writer)
         self._opener = opener
         vacuums = not directory.embedded or is_postgres_url(directory.key_database)
@@ -276,6 +289,15 @@ class Ledger:
     ) -> dict[str, Any]:
         """The sealed fields of an entry that the caller may open."""
         return await self._reader.sealed(credential, position, actor, purpose, reason)
+
+    @_answering
+    async def due(self, credential: Credential, hub: str, organisation: str) -> dict[str, Any]:
+        """Counts of what would expire of a hub and organisation, and of what waits for which
+        reason; raises NoPolicy or OutOfScope."""
+        check_operation(credential, Operation.SEE_DUE)
+        check_scope(credential, hub, organisation)
+        found = await asyncio.to_thread(self._expirer.due, hub, organisation)
+        return found.to_json()
 
     @_answering
     async def checkpoint(self) -> bytes:

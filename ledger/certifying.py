@@ -20,7 +20,8 @@ from ledger.log.client import WriterClient
 from ledger.log.clock import instant
 from ledger.log.genesis import new_nonce
 from ledger.opening import Opener
-from ledger.reading import Reader, replay
+from ledger.projections.cases import replay
+from ledger.reading import Reader
 from ledger.receipts import nodes
 from ledger.recording import Recorder
 from ledger.store.base import Store

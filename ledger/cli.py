@@ -211,6 +211,7 @@ def rebuild(data: Path) -> None:
         with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bar:
             task = bar.add_task("cases", total=None)
             size = index.rebuild(store, lambda done, of: bar.update(task, completed=done, total=of))
+        index.scrub()
         click.echo(f"Rebuilt from {size} entries. SHA-256 of the states: {index.digest()}")
     finally:
         read_models.close()

@@ -122,6 +122,18 @@ class VersionConflict(LedgerError):
     slug = "version-conflict"
 
 
+class Expired(LedgerError):
+    """It was recorded, its retention in the log has ended, and its bytes are destroyed."""
+
+    slug = "expired"
+
+
+class NoPolicy(LedgerError):
+    """Streams expire under a policy, and none is in force for these."""
+
+    slug = "no-policy"
+
+
 class Busy(LedgerError):
     """The queue is full; nothing was recorded; try again."""
 

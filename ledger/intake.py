@@ -18,7 +18,7 @@ from ledger.catalogue import CATALOGUE, RESERVED, EventType
 from ledger.errors import FieldError, Invalid, ReservedType, TooLarge
 from ledger.log.genesis import new_nonce
 from ledger.log.messages import PreparedEvent
-from ledger.store.records import ATTRIBUTION, SUBJECT
+from ledger.store.records import ATTRIBUTION, SUBJECT, ExpiryPlan
 from ledger.submission import Submission
 from ledger.vault.sealing import associated_data, seal
 from ledger_verifier.formats import entry as entries
@@ -209,8 +209,12 @@ def prepare(
     item: Draft,
     keys: Mapping[tuple[str, str], tuple[str, bytes]],
     expected_version: int | None,
+    *,
+    expires: ExpiryPlan | None = None,
+    expired_through: int | None = None,
 ) -> PreparedEvent:
-    """Seal a draft under its stream's keys."""
+    """Seal a draft under its stream's keys. For `expires` and `expired_through` see
+    PreparedEvent."""
     submission, sealed = item.submission, []
     for key_class, disclosures in item.disclosures.items():
         if disclosures:
@@ -227,6 +231,8 @@ def prepare(
         # The service's own entries are of the hub of what was read, whoever wrote there first.
         any_hub=item.event_type.recipient or submission.source == entries.SERVICE_CODE,
         erases=item.event_type.type == ERASURE,
+        expires=expires,
+        expired_through=expired_through,
     )
 
 

@@ -1,7 +1,8 @@
 """Reading: what each caller may see of the log, and nothing that tells what they may not.
 
 Guarantees: an entry, stream or case that is unknown and one that is forbidden give the same
-NotFound. Reading one case, by whatever route, is recorded before anything is returned.
+NotFound. Reading one case, by whatever route, is recorded before anything is returned. That
+something has expired is told to those who can read so in the log, or could have read the case.
 """
 
 import asyncio
@@ -26,17 +27,17 @@ from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import case_members, packed, read_entry_bundle, read_hash_tile
 from ledger.opening import Opener
 from ledger.openings import Openings
-from ledger.projections.cases import CaseIndex
+from ledger.projections.cases import CaseIndex, replay
 from ledger.queries import ENTRY, ENTRY_BUNDLES, FEED, Queries, ledger_stream
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
+from ledger.tombstones import Tombstones, expired
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
-from ledger_verifier.meaning.case import CaseState, fold
 
 #: Entries looked at for one page of the feed, however few of them the caller may read.
 MAX_SCAN: Final = 5_000
@@ -62,10 +63,12 @@ class Reader:
         receipts: ReceiptMaker,
         cases: CaseIndex,
         openings: Openings,
+        tombstones: Tombstones,
     ) -> None:
         self._openings = openings
         self._store, self._opener, self._recorder = store, opener, recorder
         self._receipts, self._cases = receipts, cases
+        self._tombstones = tombstones
         self._queries = Queries(recorder, lambda: ledger_stream(store.entry(0)))
 
     async def entry(
@@ -73,7 +76,7 @@ class Reader:
     ) -> bytes:
         """The exact bytes of an entry; the reading is recorded first. A person's reading of what is
         in a stream about somebody is a consultation of it; a machine's is a query of the log.
-        Raises NotFound, ActorRequired, PurposeRequired."""
+        Raises NotFound, Expired, ActorRequired, PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
         raw, entry, owner = await asyncio.to_thread(self._visible, credential, position)
         if entry["stream"]["kind"] in PRIVATE_KINDS:
@@ -99,7 +102,7 @@ class Reader:
         )
 
     async def receipt(self, credential: Credential, position: int) -> str:
-        """A receipt for an entry that the caller may read; raises NotFound."""
+        """A receipt for an entry that the caller may read; raises NotFound or Expired."""
         check_operation(credential, Operation.READ_ENTRIES)
         await asyncio.to_thread(self._visible, credential, position)
         receipt = await asyncio.to_thread(self._receipts.newest, position)
@@ -111,7 +114,8 @@ class Reader:
     ) -> tuple[bytes, dict[str, Any], Owner]:
         raw = self._store.entry(position)
         if raw is None:
-            raise NotFound
+            # The entry that says so is in the ledger stream, which whoever reads entries reads.
+            raise expired() if self._store.has_expired(position) else NotFound
         entry = entries.decode(raw)
         owner = self._owners([entry])[stream_of(entry)]
         if not may_read_entry(credential, entry, owner):
@@ -181,21 +185,28 @@ class Reader:
         return found, reached, size
 
     def find_case(self, credential: Credential, case_id: str) -> tuple[list[StoredEntry], Owner]:
-        """A case's entries and whose it is; raises NotFound, after the same one look whether there
-        is no such case or it is not for the caller: how long it takes must not tell."""
+        """A case's entries and whose it is; raises Expired, or NotFound after the same looks
+        whether there is none or it is not for the caller: how long it takes must not tell."""
         stream = StreamRef("case", case_id).text
         head = self._store.stream_head(stream)
         owner = Owner("", "") if head is None else Owner(head.hub, head.organisation)
         if not may_read_case(credential, owner) or head is None:
+            was = self._tombstones.look((), [stream]).streams.get(stream)
+            if was is not None and may_read_case(credential, Owner(*was)):
+                raise expired()
             raise NotFound
-        return self._store.stream(stream), owner
+        stored = self._store.stream(stream)
+        if not stored:
+            # It has expired since its head was looked at.
+            raise expired()
+        return stored, owner
 
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
     ) -> dict[str, Any]:
         """The state of a case now, or as the first `at` entries of the log leave it.
 
-        Raises ActorRequired, NotFound, BeyondTheLog.
+        Raises ActorRequired, NotFound, Expired, BeyondTheLog.
         """
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
@@ -387,12 +398,3 @@ def streams_read(entry: Mapping[str, Any]) -> list[str]:
     if stream["kind"] != "access":
         return []
     return [f"{kind}/{stream['id']}" for kind in sorted(entries.STREAM_KINDS - {"access"})]
-
-
-def replay(stored: list[StoredEntry]) -> CaseState:
-    """The state that a case's entries leave it in."""
-    state: CaseState | None = None
-    for one in stored:
-        state = fold(state, entries.decode(one.raw))
-    assert state is not None
-    return state

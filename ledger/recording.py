@@ -2,7 +2,8 @@
 
 Guarantees: a submission of several events is recorded whole or not at all; an event recorded
 before, under the same true source and id, gives its old place if it is the same event and
-DuplicateConflict if it is another; a retry after an erasure seals nothing again. The writer decides
+DuplicateConflict if it is another; a retry after an erasure seals nothing again, and one of what
+expired is refused. The writer decides
 under the head lock; where it finds something changed in between, the submission is prepared again.
 """
 
@@ -19,8 +20,10 @@ from ledger.errors import (
     ErasurePending,
     FieldError,
     Invalid,
+    NotFound,
     VaultUnavailable,
 )
+from ledger.expiring import Expirer
 from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, prepare
 from ledger.log.client import WriterClient
 from ledger.log.messages import RECHECK, Committed, PreparedEvent, Refused
@@ -29,10 +32,13 @@ from ledger.named import NAMING, check_names
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
 from ledger.refusal import FINAL, at, foresee, given_up, refusal
+from ledger.retention import DECIDING, ORDER
 from ledger.retries import Retries, stand_ins
 from ledger.scanning import Executed
 from ledger.store.base import Store
+from ledger.store.records import ExpiryPlan
 from ledger.submission import Recorded, Submission
+from ledger.tombstones import Tombstones, expired
 from ledger.vault.keyring import KeyRing
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats.proof import LogProof
@@ -54,10 +60,13 @@ class Recorder:
         opener: Opener,
         writer: WriterClient,
         receipts: ReceiptMaker,
+        tombstones: Tombstones,
+        expirer: Expirer,
     ) -> None:
         self._origin, self._store, self._keys = origin, store, keys
         self._opener, self._writer, self._receipts = opener, writer, receipts
-        self._lookup = Lookup(store)
+        self._expirer = expirer
+        self._lookup = Lookup(store, tombstones.look)
         self._retries = Retries(store, opener, receipts)
         self._erasing = Erasing(store, opener, keys)
         #: Told of every erasure once it is recorded.
@@ -73,7 +82,7 @@ class Recorder:
         drafts: dict[Key, Draft] = {}
         last = RECHECK
         for _ in range(MAX_ATTEMPTS):
-            known, heads = await self._lookup.look(
+            known, heads, gone = await self._lookup.look(
                 [*first, *instead], {s.stream.text for s in submissions}
             )
             if not known.keys().isdisjoint(instead):
@@ -85,7 +94,11 @@ class Recorder:
                         drafts[key] = draft(credential, submissions[index])
             results: dict[Key, Recorded] = {}
             if again:
-                found = await self._again(credential, submissions, again)
+                try:
+                    found = await self._again(credential, submissions, again)
+                except NotFound:
+                    # It has expired meanwhile, or is missing: to look again tells.
+                    continue
                 results = {
                     (submissions[index].source, submissions[index].id): one
                     for index, one in found.items()
@@ -95,10 +108,11 @@ class Recorder:
                 items = [drafts[key] for key in new]
                 indexes = [first[key] for key in new]
                 # Whose the streams are comes first: what is in them is not for others to learn.
-                foresee(credential, items, indexes, heads)
+                foresee(credential, items, indexes, heads, gone)
                 if any(submission.type in NAMING for submission in submissions):
                     await asyncio.to_thread(check_names, self._store, submissions)
-                outcome = await self._append(items, await self._plans(items, indexes))
+                plans = await self._plans(items, indexes)
+                outcome = await self._append(items, plans, gone.through)
                 if isinstance(outcome, Refused):
                     if outcome.why in FINAL:
                         stream = items[outcome.index].submission.stream
@@ -113,7 +127,10 @@ class Recorder:
         """Record what the service itself observed, such as a reading."""
         last = RECHECK
         for _ in range(MAX_ATTEMPTS):
-            outcome = await self._append([event], {})
+            _, _, gone = await self._lookup.look((), {event.stream})
+            if event.stream in gone.streams:
+                raise expired()
+            outcome = await self._append([event], {}, gone.through)
             if not isinstance(outcome, Refused):
                 return outcome[0]
             last = outcome.why
@@ -129,20 +146,24 @@ class Recorder:
         return plans
 
     async def _append(
-        self, drafts: Sequence[Draft], plans: Mapping[Key, Plan]
+        self, drafts: Sequence[Draft], plans: Mapping[Key, Plan], seen: int
     ) -> list[Recorded] | Refused:
-        """Seal and append. On a refusal it must be prepared again, unless it is FINAL."""
+        """Seal and append what was looked up when the last expiry was at tree size `seen`. On a
+        refusal it must be prepared again, unless it is FINAL."""
+        expiring = await self._expiring(drafts)
         needed = [stream_key for item in drafts for stream_key in needed_keys(item)]
         keys = await self._keys.keys_for(needed)
         events: list[PreparedEvent] = []
         places: list[int] = []
-        for item in drafts:
+        for item, expires in zip(drafts, expiring, strict=True):
             expected = item.submission.expected_version
-            event = prepare(self._origin, item, keys, expected)
+            event = prepare(
+                self._origin, item, keys, expected, expires=expires, expired_through=seen
+            )
             if plan := plans.get(item.key):
                 # What it freezes comes right before it, or neither is recorded.
                 frozen = prepare(self._origin, plan.frozen, {}, expected)
-                events.append(replace(frozen, seen_version=plan.seen_version))
+                events.append(replace(frozen, seen_version=plan.seen_version, expired_through=seen))
                 event = await self._erasing.complete(plan, event)
             places.append(len(events))
             events.append(event)
@@ -162,12 +183,29 @@ class Recorder:
         return _results(drafts, recorded)
 
     async def _finish_erasures(self, events: Sequence[PreparedEvent]) -> None:
-        """The second step of an erasure: destroy the keys its entry names."""
-        erased = [e.entry["stream"] for e in events if e.erases]
+        """The second step of an erasure or an expiry: destroy the keys that it names."""
+        erased = [
+            f"{e.entry['stream']['kind']}/{e.entry['stream']['id']}" for e in events if e.erases
+        ]
+        plans = [event.expires for event in events if event.expires is not None]
+        erased += [one.stream for plan in plans for one in plan.doomed]
         if not erased:
             return
-        self._keys.forget(f"{stream['kind']}/{stream['id']}" for stream in erased)
+        self._keys.forget(erased)
         await self._destroy_keys()
+
+    async def _expiring(self, drafts: Sequence[Draft]) -> list[ExpiryPlan | None]:
+        """What each order to expire removes, worked out from the log as it is before these. Of
+        several the first removes it all; beside a new policy nothing is removed."""
+        plans: list[ExpiryPlan | None] = [None] * len(drafts)
+        orders = [place for place, item in enumerate(drafts) if item.event_type.type == ORDER]
+        if orders and not any(item.event_type.type in DECIDING for item in drafts):
+            asked = drafts[orders[0]].submission
+            touched = frozenset(item.stream for item in drafts)
+            plans[orders[0]] = await asyncio.to_thread(
+                self._expirer.plan, asked.hub, asked.organisation, touched
+            )
+        return plans
 
     async def _destroy_keys(self) -> None:
         try:
@@ -186,7 +224,7 @@ class Recorder:
         for index in again:
             with at(index, len(submissions)):
                 check_record(credential, submissions[index], event_type_of(submissions[index]))
-        if any(submissions[index].type == ERASURE for index in again):
+        if any(submissions[index].type in (ERASURE, ORDER) for index in again):
             await self._destroy_keys()
         results, size = await in_vault_thread(self._judge, submissions, again)
         await self.cover(size)

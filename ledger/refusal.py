@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from ledger.access import Credential, Owner, check_erases, may_read_kind
 from ledger.errors import (
     Busy,
+    Expired,
     FieldError,
     Invalid,
     LedgerError,
@@ -20,8 +21,9 @@ from ledger.errors import (
 )
 from ledger.intake import ERASURE, Draft
 from ledger.log.messages import AHEAD, HUB, KEY, NOTHING, VERSION, Refused
-from ledger.store.records import StreamHead
+from ledger.store.records import Gone, StreamHead
 from ledger.submission import Submission
+from ledger.tombstones import EXPIRED
 from ledger_verifier.formats.entry import StreamRef
 
 #: Refusals that are the caller's to deal with; after any other the submission is prepared again.
@@ -49,12 +51,16 @@ def foresee(
     items: Sequence[Draft],
     indexes: Sequence[int],
     heads: Mapping[str, StreamHead],
+    gone: Gone,
 ) -> None:
     """Refuse what the writer would refuse by the heads of the streams as they are, before keys are
-    made for it. The writer looks again, under the lock."""
+    made for it, and what has expired. The writer looks again, under the lock."""
     seen: dict[str, int] = {}
     for place, item in enumerate(items):
         submission, head = item.submission, heads.get(item.stream)
+        if item.stream in gone.streams or item.key in gone.ids:
+            with at(indexes[place], len(indexes)):
+                _refuse_expired(item, gone)
         if submission.type == ERASURE:
             with at(indexes[place], len(indexes)):
                 _check_erasure(credential, head, item.stream in seen)
@@ -70,6 +76,21 @@ def foresee(
         if refused is not None:
             raise refusal(credential, refused, indexes, submission.stream)
         seen[item.stream] = version + 1
+
+
+def _refuse_expired(item: Draft, gone: Gone) -> None:
+    """Whose the stream was comes first, as for one that is there."""
+    hub, _ = gone.streams.get(item.stream, (item.submission.hub, ""))
+    if hub != item.submission.hub and not item.event_type.recipient:
+        raise _of_another_hub("")
+    raise Expired(EXPIRED)
+
+
+def _of_another_hub(prefix: str) -> OutOfScope:
+    return OutOfScope(
+        "The stream belongs to another hub.",
+        [FieldError(f"{prefix}/hub", "is not the hub that the stream belongs to")],
+    )
 
 
 def _check_erasure(credential: Credential, head: StreamHead | None, added_to: bool) -> None:
@@ -128,7 +149,4 @@ def refusal(
             "The event is dated later than the ledger's own clock allows.",
             [FieldError(f"{prefix}/time", "is more than 5 minutes ahead of this service's clock")],
         )
-    return OutOfScope(
-        "The stream belongs to another hub.",
-        [FieldError(f"{prefix}/hub", "is not the hub that the stream belongs to")],
-    )
+    return _of_another_hub(prefix)

@@ -136,7 +136,7 @@ ROUTES: Final = (
             ),
         ),
         replies={200: Reply("The state of the case", schema=ref("Case"))},
-        problems=("invalid-request", "actor-required", "not-found", *RECORDING),
+        problems=("invalid-request", "actor-required", "not-found", "expired", *RECORDING),
     ),
     Route(
         "GET",
@@ -181,6 +181,7 @@ ROUTES: Final = (
             "purpose-required",
             "reason-required",
             "not-found",
+            "expired",
             *RECORDING,
         ),
     ),

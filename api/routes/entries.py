@@ -117,7 +117,14 @@ ROUTES: Final = (
             ),
         ),
         replies={200: Reply("The entry", schema=ref("Entry"))},
-        problems=("invalid-request", "actor-required", "purpose-required", "not-found", *RECORDING),
+        problems=(
+            "invalid-request",
+            "actor-required",
+            "purpose-required",
+            "not-found",
+            "expired",
+            *RECORDING,
+        ),
     ),
     Route(
         "GET",
@@ -127,7 +134,7 @@ ROUTES: Final = (
         operation=Operation.READ_ENTRIES,
         parameters=(POSITION,),
         replies={200: Reply("A tlog-proof (c2sp.org/tlog-proof@v1)", "text/plain; charset=utf-8")},
-        problems=("invalid-request", "not-found"),
+        problems=("invalid-request", "not-found", "expired"),
     ),
     Route(
         "GET",
@@ -145,6 +152,7 @@ ROUTES: Final = (
             "reason-required",
             "out-of-scope",
             "not-found",
+            "expired",
             *RECORDING,
         ),
     ),

@@ -198,6 +198,8 @@ ROUTES: Final = (
             "version-conflict",
             "nothing-to-erase",
             "erasure-barred",
+            "no-policy",
+            "expired",
             "too-large",
             "unsupported-media-type",
             "busy",

@@ -321,7 +321,8 @@ def _root(rows: Rows, size: int) -> bytes | None:
 
 
 def _keys_in_use(rows: Rows) -> set[str]:
-    rows.execute("SELECT DISTINCT key_id FROM sealed")
+    """Ids of the keys that sealed rows are under, and of the one that tombstones are."""
+    rows.execute("SELECT key_id FROM sealed UNION SELECT key_id FROM expiry_state")
     return {str(id_text(row[0])) for row in rows.fetchall()}
 
 

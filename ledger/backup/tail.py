@@ -3,7 +3,8 @@
 Guarantees: the whole bundle is verified by the verifier's own engine first, and every checkpoint
 known is of it. What is appended are its entries, byte for byte, in their places, with the columns
 and tables that follow from them; its erasures delete sealed rows as they did then. What was sealed
-in the tail is in no bundle: it is noted as lost, and nothing but that is.
+in the tail is in no bundle: it is noted as lost, and nothing but that is. A tail in which entries
+expired is refused: what tells their retries is in no bundle.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ from ledger_verifier.formats.errors import BundleError, FormatError
 from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.tiles import TILE_WIDTH, Tile
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
 from ledger_verifier.meaning.schemas import RESERVED_TYPES, SCHEMA_REGISTERED, Lost, Registry
 
@@ -109,6 +111,7 @@ def append_tail(rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: by
     tree = Tree(head.size, head.edge, store.cells)
     missing = _Missing(rows, store.position_sql, head.size, tail.size)
     for first, group in tail.entries_from(head.size):
+        _refuse_expired(first, group)
         append = _append_of(transaction, store, first, group)
         append.cells = tree.extend([leaf_hash(raw) for raw in group])
         append.head = replace(
@@ -126,6 +129,17 @@ def append_tail(rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: by
         note_lost(rows, lost)
     _publish(rows, tail.trusted, head)
     return head
+
+
+def _refuse_expired(first: int, group: Sequence[bytes]) -> None:
+    """An entry without bytes, or one that says of others that they have none."""
+    for position, raw in enumerate(group, first):
+        if not raw or orjson.loads(raw)["type"] == STREAM_EXPIRED:
+            raise IntegrityAlarm(
+                "Streams have expired since this backup was made, as the log bundle shows at entry "
+                f"{position}. The backup holds what has expired, and what would recognise it when "
+                "it comes again is in neither. Use a backup that was made after the last expiry."
+            )
 
 
 def _append_of(

@@ -4,9 +4,9 @@
 family is adding its module to `FAMILY_MODULES`, in whose order (and then in the order of the
 classes) types are listed, registered and their examples can be posted.
 
-`ledger.opened` and `schema.registered` belong to the format, are written by the service alone, and
-are not here (`RESERVED`). Types declared `service_alone` are registered like any other, and nobody
-may submit them.
+`ledger.opened`, `schema.registered`, `sealed.lost` and `stream.expired` belong to the format, are
+written by the service alone, and are not here (`RESERVED`). Types declared `service_alone` are
+registered like any other, and nobody may submit them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +22,7 @@ from ledger.catalogue import (
     custody,
     destruction,
     erasure,
+    expiry,
     governance,
     informing,
     rights,
@@ -63,6 +64,7 @@ FAMILY_MODULES: Final[Sequence[ModuleType]] = (
     erasure,
     custody,
     destruction,
+    expiry,
 )
 
 

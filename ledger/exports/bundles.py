@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from ledger.errors import NotFound
+from ledger.errors import Busy, NotFound
 from ledger.receipts import nodes
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
@@ -38,12 +38,18 @@ def read_hash_tile(store: Store, tile: Tile) -> bytes:
 
 
 def read_entry_bundle(store: Store, tile: Tile) -> bytes:
-    """An entry bundle of a committed size; raises NotFound when it lacks entries."""
+    """An entry bundle of a committed size; raises NotFound beyond it. An entry that is not there
+    has no bytes: whether the log explains that is for who verifies it."""
     start = _start(tile)
     found = store.entries(start, tile.width)
     if len(found) < tile.width or found[-1].position != start + tile.width - 1:
-        raise NotFound
-    return encode_entries([stored.raw for stored in found])
+        head = store.head()
+        if head is None or start + tile.width > head.size:
+            raise NotFound
+        # Read after the size: what came between is not missing.
+        found = store.entries(start, tile.width)
+    held = {stored.position: stored.raw for stored in found}
+    return encode_entries([held.get(start + place, b"") for place in range(tile.width)])
 
 
 def _start(tile: Tile) -> int:
@@ -56,7 +62,8 @@ def _start(tile: Tile) -> int:
 
 def write_log_bundle(store: Store, path: Path) -> int:
     """Write the whole log under its newest published checkpoint to a file; returns its size in
-    entries. Raises NotFound before the first publication."""
+    entries. Raises NotFound before the first publication, and Busy when entries have expired since
+    it, so that it lacks the entry that explains what is gone."""
     published = store.newest_publication()
     if published is None:
         raise NotFound
@@ -71,6 +78,14 @@ def write_log_bundle(store: Store, path: Path) -> int:
 
     with path.open("xb") as file:
         write_bundle(file, members())
+    # Looked at last: what expired meanwhile may be in what was written.
+    if store.expired_through() > size:
+        path.unlink()
+        raise Busy(
+            "Entries have expired since the newest checkpoint was published, and the entry that "
+            "says so is not under it yet. Try again after the next one; the running service "
+            "publishes it."
+        )
     return size
 
 

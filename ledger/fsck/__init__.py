@@ -181,6 +181,8 @@ class _Check:
                 check_publications(
                     rows, self.position_sql, self.policy, head, findings, whole=whole
                 )
+                for key_id, position in tables.expiries.destroyed_keys().items():
+                    sealed.erasures.keys.setdefault(key_id, (None, position))
                 check_key_store(vault, sealed.erasures, head.size, since, findings)
         check_signing_keys(directory, self.policy, tables.log_keys, findings)
         if report.verdict is not Verdict.FAILED and not findings.failed:

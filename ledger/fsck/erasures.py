@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
 from ledger.store.base import Store
+from ledger.store.expiry import NO_STREAM
 from ledger.store.records import ATTRIBUTION, ERASURE, SUBJECT, ErasedPart
-from ledger.vault.keystore import NEXT
+from ledger.vault.keystore import NEXT, TOMBSTONES
 from ledger_verifier.audit.report.model import Failure, Findings
 
 _SOURCE = "keys"
@@ -28,10 +29,11 @@ _pause = time.sleep
 @dataclass(slots=True)
 class Erasures:
     """Erasures met so far, in log order: for each stream what of its subject fields is erased, and
-    for each key the stream and the position of the erasure that names it."""
+    for each key the stream and the position of the erasure that names it. A key of a stream that
+    has expired has no stream, and the position of the entry that says so."""
 
     parts: dict[str, ErasedPart] = field(default_factory=dict)
-    keys: dict[str, tuple[str, int]] = field(default_factory=dict)
+    keys: dict[str, tuple[str | None, int]] = field(default_factory=dict)
 
     def learn(self, position: int, entry: Mapping[str, Any]) -> str | None:
         """Take in an accepted entry if it is an erasure; returns what is wrong with it, if
@@ -70,11 +72,12 @@ class Since:
         return 0 if head is None else head.size
 
     def destroyed(self, key_id: str, stream: str) -> bool:
-        """Whether an erasure recorded since names this key of this stream."""
+        """Whether an erasure recorded since names this key of this stream, or an expiry does."""
         named = self._store.destroyed_keys(self._size)
         size = self.tree_size()
         return any(
-            (key.key_id, key.stream) == (key_id, stream) and key.position < size for key in named
+            key.key_id == key_id and key.stream in (stream, NO_STREAM) and key.position < size
+            for key in named
         )
 
 
@@ -140,6 +143,6 @@ def _check_key(
         else:
             reason = "a key that this erasure destroyed is in the key store again"
         findings.fail(Failure(reason, position=position, stream=stream), source=_SOURCE)
-    elif stored.key is None or stored.key_class not in (SUBJECT, NEXT, ATTRIBUTION):
+    elif stored.key is None or stored.key_class not in (SUBJECT, NEXT, ATTRIBUTION, TOMBSTONES):
         reason = "a key in the key store does not open under the wrapping key, or is of no class"
         findings.fail(Failure(reason, stream=stored.stream), source=_SOURCE)

@@ -178,8 +178,8 @@ class SealedChecker:
             return None
         what = f"the key of its {row.key_class} fields"
         if stored is None:
-            # An erasure recorded after the snapshot was taken may have destroyed it.
-            if row.key_class == SUBJECT and self._since.destroyed(row.key_id, stream):
+            # An erasure or expiry recorded after the snapshot was taken may have destroyed it.
+            if self._since.destroyed(row.key_id, stream):
                 self._meanwhile += 1
             else:
                 self._fail(position, stream, f"{what} is missing")

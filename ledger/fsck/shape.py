@@ -9,6 +9,7 @@ looked at before anything else is.
 from collections.abc import Iterator
 
 from ledger.database import DATABASE_ERRORS
+from ledger.store.expiry import MARK_BYTES
 from ledger.store.records import EVENTS_TABLE
 from ledger.store.rows import Rows, key_column
 from ledger_verifier.audit.report.model import Failure
@@ -80,6 +81,18 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
             "declared": ("integer", None),
         },
     ),
+    "expiry_state": (
+        "NULL",
+        {"one": ("integer", None), "through": ("integer", None), "key_id": ("blob", 16)},
+    ),
+    "expired": (
+        "first",
+        {"first": ("integer", None), "last": ("integer", None), "position": ("integer", None)},
+    ),
+    "tombstones": (
+        "NULL",
+        {"mark": ("blob", MARK_BYTES), "hub": ("text", None), "organisation": ("text", None)},
+    ),
     "publications": (
         "NULL",
         {
@@ -92,6 +105,8 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
 }
 #: Columns that may hold nothing.
 _OPTIONAL = frozenset({"subject_key", "attribution_key", "declared"})
+#: Tables of which other columns may hold nothing: only the tombstone of a stream says whose it was.
+_OPTIONAL_IN = {"tombstones": frozenset({"hub", "organisation"})}
 _MOST = 10
 
 
@@ -99,7 +114,11 @@ def misshapen(rows: Rows, position_sql: str, *, untyped: bool) -> Iterator[Failu
     """What does not have its column's form, or cannot be read at all; `untyped` for a database
     that does not see to types."""
     for table, (place, columns) in _TABLES.items():
-        wrong = {name: _wrong(name, *form, untyped=untyped) for name, form in columns.items()}
+        optional = _OPTIONAL | _OPTIONAL_IN.get(table, frozenset())
+        wrong = {
+            name: _wrong(name, *form, untyped=untyped, optional=name in optional)
+            for name, form in columns.items()
+        }
         try:
             rows.execute(
                 f"SELECT {place.format(position=position_sql)}, {', '.join(wrong.values())}"
@@ -119,9 +138,9 @@ def misshapen(rows: Rows, position_sql: str, *, untyped: bool) -> Iterator[Failu
                     yield Failure(reason, position if type(position) is int else None)
 
 
-def _wrong(column: str, kind: str, length: int | None, *, untyped: bool) -> str:
+def _wrong(column: str, kind: str, length: int | None, *, untyped: bool, optional: bool) -> str:
     """SQL for whether a column holds what it should not. Never null, so that it can be combined."""
-    wrong = [] if column in _OPTIONAL else [f"{column} IS NULL"]
+    wrong = [] if optional else [f"{column} IS NULL"]
     if untyped:
         wrong.append(f"({column} IS NOT NULL AND typeof({column}) <> '{kind}')")
     if length is not None:

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.fsck.expiries import ExpiryChecker
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
+from ledger.store.expiry import NO_STREAM
 from ledger.store.records import EVENTS_TABLE, StreamHead
 from ledger.store.rows import Rows, find_duplicates, select_stream_heads
 from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.formats.entry import link_hash
 from ledger_verifier.formats.errors import FormatError
 from ledger_verifier.formats.merkle import CompactRange
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST
 
 #: Entries looked up together.
@@ -36,6 +39,7 @@ class TableChecker:
     ) -> None:
         self._rows, self._reader, self._sealed = rows, reader, sealed
         self._findings = findings
+        self.expiries = ExpiryChecker(rows, findings)
         self._group: dict[int, Mapping[str, Any]] = {}
         self._streams: dict[str, _Stream] = {}
         self._recipient: set[tuple[str, int]] = set()
@@ -57,7 +61,7 @@ class TableChecker:
                     position,
                     stream,
                 )
-        if position != self._next:
+        if position != self._next and not self.expiries.explains(self._next, position):
             # What was left out may have been of any stream: ends from before are not known.
             self._known_from = position
         self._next = position + 1
@@ -83,6 +87,8 @@ class TableChecker:
                 self._recipient.add((data["type"], data["schema"]))
         elif entry["type"] == SEALED_LOST:
             self._sealed.learn_lost(position, data)
+        elif entry["type"] == STREAM_EXPIRED:
+            self.expiries.learn(position, data)
         else:
             self._sealed.learn_erasure(position, entry)
 
@@ -138,9 +144,10 @@ class TableChecker:
         if head.recorded_at != self._recorded_at:
             self._fail("the head row's time is not that of the last entry", None, None)
         cells = sum(head.size >> (8 * level) for level in range(8))
-        self._count(EVENTS_TABLE, head.size, "entries")
+        held = head.size - self.expiries.entries
+        self._count(EVENTS_TABLE, held, "entries")
         self._count("cells", cells, "cells of the tree")
-        self._count("duplicates", head.size, "rows in the table of ids")
+        self._count("duplicates", held, "rows in the table of ids")
         self._count("stream_heads", len(self._streams), "stream heads")
         self._rows.execute(
             "SELECT position FROM sealed WHERE position < 0 OR position >= ?"
@@ -150,9 +157,13 @@ class TableChecker:
         for row in self._rows.fetchall():
             self._fail("a sealed row belongs to no entry", row[0], None)
         self._check_destroyed()
+        self.expiries.check()
 
     def _check_destroyed(self) -> None:
-        self._rows.execute("SELECT key_id, stream, position FROM destroyed_keys")
+        # Those of streams that expired are named by no entry that is left.
+        self._rows.execute(
+            "SELECT key_id, stream, position FROM destroyed_keys WHERE stream <> ?", (NO_STREAM,)
+        )
         stored = {bytes(row[0]).hex(): (row[1], row[2]) for row in self._rows.fetchall()}
         erasures = self._sealed.erasures.keys
         named = {key.replace("-", ""): place for key, place in erasures.items()}

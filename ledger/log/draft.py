@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.errors import IntegrityAlarm
+from ledger.log.expire import explaining, may_be_carried_out
 from ledger.log.messages import (
     AHEAD,
     HUB,
@@ -20,11 +21,15 @@ from ledger.log.messages import (
     PreparedEvent,
     Refused,
 )
+from ledger.retention import DECIDING, ORDER
+from ledger.store.expiry import ExpiryRows
 from ledger.store.records import (
     ATTRIBUTION,
     ERASURE,
     SUBJECT,
     DestroyedKey,
+    Expiry,
+    ExpiryPlan,
     RecordedEntry,
     SealedRow,
     StreamHead,
@@ -51,6 +56,11 @@ class Draft:
     stored_keys: Callable[[str], set[str]]
     stored_positions: Callable[[str], dict[int, int]]
     registry: Registry
+    expiry: ExpiryRows
+    #: The tree size after the last expiry.
+    through: int = 0
+    #: Id of the stream of entry 0; needed where something expires.
+    ledger: str = ""
     changed: dict[str, StreamHead] = field(default_factory=dict)
     stored: list[RecordedEntry] = field(default_factory=list)
     leaves: list[bytes] = field(default_factory=list)
@@ -58,6 +68,7 @@ class Draft:
     keys: list[tuple[str, str, int]] = field(default_factory=list)
     erased: list[DestroyedKey] = field(default_factory=list)
     resealed: list[SealedRow] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)
 
     def add(self, submission: Sequence[PreparedEvent]) -> Refused | int:
         """Draft a whole submission: where it starts in the draft, or why it is refused."""
@@ -67,7 +78,20 @@ class Draft:
         start = len(self.stored)
         for event in submission:
             self._stamp(event)
+        for index, event in enumerate(submission):
+            if event.expires is not None:
+                self._expire(event.expires, start + index)
         return start
+
+    def _expire(self, plan: ExpiryPlan, order: int) -> None:
+        """Draft the entries that explain what the order at this place of the draft removes, and
+        note what goes with them."""
+        spans = []
+        for event, group in explaining(plan, self.ledger, self.first + order, self.recorded_at):
+            spans.append((self.first + len(self.stored), group))
+            self._stamp(event)
+        self.expiries.append(Expiry(plan, tuple(spans)))
+        self.through = self.expiries[-1].position + 1
 
     def _check(self, submission: Sequence[PreparedEvent]) -> Refused | None:
         seen: dict[str, StreamHead] = {}
@@ -82,6 +106,11 @@ class Draft:
             head = seen.get(stream) or self._head(stream)
             key = (event.source, event.entry["id"])
             if key in self.duplicates or key in ids:
+                return Refused(RECHECK, index)
+            # What expired meanwhile is not for the writer to know: it has no key to tell it by.
+            if event.expired_through not in (None, self.through):
+                return Refused(RECHECK, index)
+            if event.expires is not None and not self._may_expire(submission, event.expires):
                 return Refused(RECHECK, index)
             # Whose stream it is comes first: its version is not for others to learn.
             if not event.any_hub and self._hub(event, head) != event.entry["hub"]:
@@ -104,6 +133,15 @@ class Draft:
                 gone.add(head.subject_key)
             seen[stream] = self._after(head, event, b"")
         return None
+
+    def _may_expire(self, submission: Sequence[PreparedEvent], plan: ExpiryPlan) -> bool:
+        """Whether a plan is still right, what this batch holds already included."""
+        # What this batch has drafted, or is about to, is not in the store yet.
+        drafted = {entry.type for entry in self.stored} | {e.entry["type"] for e in submission}
+        touched = self.changed.keys() | {stream_text(event) for event in submission}
+        if touched & {one.stream for one in plan.doomed} or drafted.intersection(DECIDING):
+            return False
+        return may_be_carried_out(plan, self.expiry)
 
     def _hub(self, event: PreparedEvent, head: StreamHead) -> str:
         """The hub that the event's stream belongs to. What was read decides for `access/U`, also
@@ -234,6 +272,8 @@ def _hold_against(registry: Registry, event: PreparedEvent, raw: bytes) -> None:
     recipient = known is not None and known.recipient
     if event.any_hub and not recipient and entry["source"] != entries.SERVICE_CODE:
         raise IntegrityAlarm("A worker prepared an entry for another hub's stream.")
+    if event.expires is not None and entry["type"] != ORDER:
+        raise IntegrityAlarm("A worker prepared an expiry that nobody ordered.")
 
 
 def streams_to_look_at(events: Sequence[PreparedEvent]) -> set[str]:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import orjson
 
+from ledger.store.records import Doomed, DoomedId, ExpiryPlan
+
 _LENGTH = struct.Struct(">I")
 #: A batch of 8 MiB of events grows by base64 and commitments; this bounds a frame from a worker.
 MAX_FRAME: Final = 64 * 1024 * 1024
@@ -35,6 +37,8 @@ class PreparedEvent:
     `seen_version` is the version of the stream that the event was prepared for, where it may be
     recorded at no other. An erasure of some entries alone names their `versions`, and holds what
     it keeps of the stream in `resealed`: (position, key id, nonce and ciphertext).
+    `expires` is what an order to expire removes. `expired_through` is the tree size after the last
+    expiry that was taken into account; None where none can matter.
     """
 
     entry: dict[str, Any]
@@ -46,6 +50,8 @@ class PreparedEvent:
     seen_version: int | None = None
     versions: tuple[int, ...] | None = None
     resealed: tuple[tuple[int, str, bytes], ...] = ()
+    expires: ExpiryPlan | None = None
+    expired_through: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ def event_to_json(event: PreparedEvent) -> dict[str, Any]:
         "seen": event.seen_version,
         "versions": event.versions,
         "resealed": [[p, k, base64.b64encode(raw).decode()] for p, k, raw in event.resealed],
+        "expires": None if event.expires is None else _plan_to_json(event.expires),
+        "through": event.expired_through,
     }
 
 
@@ -136,6 +144,47 @@ def event_from_json(value: dict[str, Any]) -> PreparedEvent:
         value["seen"],
         None if value["versions"] is None else tuple(value["versions"]),
         tuple((p, k, base64.b64decode(raw)) for p, k, raw in value["resealed"]),
+        None if value["expires"] is None else _plan_from_json(value["expires"]),
+        value["through"],
+    )
+
+
+def _plan_to_json(plan: ExpiryPlan) -> list[Any]:
+    return [
+        plan.size,
+        plan.mark_key,
+        [
+            [
+                one.stream,
+                one.version,
+                one.hub,
+                one.organisation,
+                one.mark.hex(),
+                [[e.source, e.id, e.position, e.mark.hex()] for e in one.entries],
+                one.key_ids,
+            ]
+            for one in plan.doomed
+        ],
+    ]
+
+
+def _plan_from_json(value: list[Any]) -> ExpiryPlan:
+    size, mark_key, doomed = value
+    return ExpiryPlan(
+        size,
+        mark_key,
+        tuple(
+            Doomed(
+                stream,
+                version,
+                hub,
+                organisation,
+                bytes.fromhex(mark),
+                tuple(DoomedId(s, i, p, bytes.fromhex(m)) for s, i, p, m in found),
+                tuple(key_ids),
+            )
+            for stream, version, hub, organisation, mark, found, key_ids in doomed
+        ),
     )
 
 

@@ -169,7 +169,9 @@ class Sequencer:
     ) -> Draft:
         events = [event for submission in batch for event in submission]
         head = transaction.head
-        heads = transaction.stream_heads(streams_to_look_at(events))
+        ledger = self._ledger() if any(event.expires for event in events) else ""
+        streams = streams_to_look_at(events) | ({f"ledger/{ledger}"} if ledger else set())
+        heads = transaction.stream_heads(streams)
         duplicates = transaction.find_duplicates([(e.source, e.entry["id"]) for e in events])
         unseen = {
             key_id
@@ -186,7 +188,17 @@ class Sequencer:
             stored_keys=transaction.subject_keys,
             stored_positions=transaction.subject_positions,
             registry=self._registry,
+            expiry=transaction.expiry,
+            through=transaction.expiry.through(),
+            ledger=ledger,
         )
+
+    def _ledger(self) -> str:
+        """Id of the stream of entry 0."""
+        first = self._store.entry(0)
+        if first is None:
+            raise IntegrityAlarm("The log has no entry 0: run hub-ledger fsck.")
+        return str(entries.decode(first)["stream"]["id"])
 
     def _committed(
         self, draft: Draft, start: int, submission: Sequence[PreparedEvent], checkpoint: bytes
@@ -217,6 +229,7 @@ def _append_of(
         stream_heads=draft.changed,
         destroyed=draft.erased,
         resealed=draft.resealed,
+        expiries=draft.expiries,
     )
 
 

@@ -68,6 +68,7 @@ class Writer:
         # A predecessor may have died between an erasure and this; and what it could not make
         # durable may be in the log's cached pages all the same, where no later fsync sees it.
         self._unscrubbed, self._scrub_due = True, 0.0
+        self._expired = store.expired_through() > 0
 
     def announce(self, size: int) -> None:
         """Tell every worker that the log is open, and how large it is."""
@@ -108,7 +109,8 @@ class Writer:
         """Deleted rows must not outlive an erasure in the write-ahead log: try until no reader is
         in the way."""
         if self._unscrubbed and time.monotonic() >= self._scrub_due:
-            self._unscrubbed = not self._store.scrub()
+            self._unscrubbed = not self._store.scrub(expired=self._expired)
+            self._expired = self._expired and self._unscrubbed
             self._scrub_due = time.monotonic() + _SCRUB_SECONDS
 
     def _next_batch(self) -> list[Request]:
@@ -122,15 +124,17 @@ class Writer:
 
     def _append(self, batch: list[Request]) -> None:
         outcomes = self._sequencer.append([events for _, _, events in batch])
-        erased = False
+        removed = False
         replies: dict[socket.socket, list[bytes]] = {}
         for (worker, number, events), outcome in zip(batch, outcomes, strict=True):
             reply: dict[str, Any] = {"n": number, **outcome_to_json(outcome)}
             replies.setdefault(worker, []).append(frame(reply))
-            erased = erased or (
-                not isinstance(outcome, Refused) and any(event.erases for event in events)
-            )
-        if erased:
+            if isinstance(outcome, Refused):
+                continue
+            expired = any(event.expires for event in events)
+            self._expired = self._expired or expired
+            removed = removed or expired or any(event.erases for event in events)
+        if removed:
             self._unscrubbed, self._scrub_due = True, 0.0
             self._scrub()
         for worker, frames in replies.items():

@@ -2,19 +2,22 @@
 
 Guarantees: states and the position they reflect are written in one transaction, and only when the
 position is still the one that was read, so that each entry is folded exactly once however many
-projectors run; the state of a case equals a replay of its stream up to that position.
+projectors run; the state of a case equals a replay of its stream up to that position. A case that
+has expired is dropped with the entry that says so, and is then in no file of the read models.
 """
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import orjson
 
-from ledger.database import Cursor, Database
+from ledger.database import Cursor, Database, SqliteDatabase
 from ledger.store.base import Store
+from ledger.store.records import StoredEntry
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.case import CaseState, fold
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 
 #: The version of the fold: states made by another are not read, and are made anew.
 PROJECTION: Final = "cases/v2"
@@ -30,6 +33,8 @@ class CaseIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        #: Whether something dropped may still be in the write-ahead log, as after another's end.
+        self.unscrubbed = True
 
     def create(self) -> None:
         """Create what is missing. A projection holds nothing that the log does not."""
@@ -80,8 +85,10 @@ class CaseIndex:
             if not found:
                 return 0
             changed: dict[str, CaseState] = {}
+            expired = False
             for stored in found:
                 kind, _, case_id = stored.stream.partition("/")
+                expired = expired or stored.type == STREAM_EXPIRED
                 if kind == "case":
                     state = changed.get(case_id) or self._state(rows, into, case_id)
                     changed[case_id] = fold(state, entries.decode(stored.raw))
@@ -97,11 +104,41 @@ class CaseIndex:
             )
             rows.execute(
                 "UPDATE projections SET size = ? WHERE generation = ? AND size = ? RETURNING size",
-                (start + len(found), into, start),
+                (found[-1].position + 1, into, start),
             )
             if rows.fetchone() is None:
                 raise ProjectionRaceError("another projector has moved on")
+            if expired:
+                self._drop_expired(rows, into, store)
+                self.unscrubbed = True
         return len(found)
+
+    def _drop_expired(self, rows: Cursor, generation: int, store: Store) -> None:
+        """Drop the cases whose streams are no more. The entry that says so names no stream."""
+        after = ""
+        while True:
+            rows.execute(
+                "SELECT case_id FROM case_states WHERE generation = ? AND case_id > ?"
+                " ORDER BY case_id LIMIT ?",
+                (generation, after, BATCH),
+            )
+            ids = [str(row[0]) for row in rows.fetchall()]
+            if not ids:
+                return
+            after = ids[-1]
+            live = store.stream_heads([f"case/{case_id}" for case_id in ids])
+            rows.executemany(
+                "DELETE FROM case_states WHERE generation = ? AND case_id = ?",
+                [(generation, one) for one in ids if f"case/{one}" not in live],
+            )
+
+    def scrub(self) -> None:
+        """Leave nothing of what was dropped in the write-ahead log; tried again while a reader is
+        in the way."""
+        database = self._database
+        if self.unscrubbed:
+            emptied = not isinstance(database, SqliteDatabase) or database.truncate_log()
+            self.unscrubbed = not emptied
 
     def _place(self, rows: Cursor, generation: int | None) -> tuple[int, int]:
         """The generation to fold into, and the position it has come to."""
@@ -217,3 +254,12 @@ class ProjectionRaceError(Exception):
 
 def _dump(state: CaseState) -> str:
     return orjson.dumps(state.to_json(), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def replay(stored: Sequence[StoredEntry]) -> CaseState:
+    """The state that a case's entries leave it in."""
+    state: CaseState | None = None
+    for one in stored:
+        state = fold(state, entries.decode(one.raw))
+    assert state is not None
+    return state

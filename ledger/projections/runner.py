@@ -49,6 +49,7 @@ def _follow(arguments: Sequence[str]) -> None:
         busy = False
         with contextlib.suppress(ProjectionRaceError):
             busy = index.step(store) == BATCH
+        index.scrub()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 Guarantees: an append is one transaction under the lock of the head row. Entries, cells,
 publications and duplicates are only ever inserted; the head row and stream heads are updated;
-sealed rows alone are deleted, by an erasure. The `state` column of an entry is the entry's
-canonical bytes, and its position in the log is its notification id less one, dense from 0.
+sealed rows are deleted by an erasure, and all that is of a stream when it expires. The `state`
+column of an entry is the entry's canonical bytes, and its position in the log is its notification
+id less one: dense from 0, but for what has expired.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -16,6 +17,7 @@ import orjson
 from eventsourcing.persistence import Mapper, StoredEvent
 
 from ledger.store.erased import select_destroyed, select_erased, select_subject_positions
+from ledger.store.expiry import ExpiryReads, ExpiryRows, expire, expiry_statements
 from ledger.store.lost import declare_lost
 from ledger.store.records import (
     EVENTS_TABLE,
@@ -92,6 +94,7 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f" log_size {integer} NOT NULL, declared {integer})",
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
+        *expiry_statements(blob, integer),
     ]
 
 
@@ -145,6 +148,11 @@ class AppendTransaction:
             found.update(str(UUID(bytes=bytes(row[0]))) for row in self._rows.fetchall())
         return found
 
+    @property
+    def expiry(self) -> ExpiryRows:
+        """What decides over an expiry, as this transaction sees it."""
+        return ExpiryRows(self._rows, self._store.position_sql)
+
     def cells(self, level: int, start: int, stop: int) -> list[bytes]:
         """Cells of one level as this transaction sees them."""
         return select_cells(self._rows, level, start, stop)
@@ -185,6 +193,8 @@ class AppendTransaction:
                 declare_lost(rows, position, parse_lost(orjson.loads(stored.state)["data"]))
         # In the place of rows that are gone by now.
         self._seal(append.resealed)
+        for expiry in append.expiries:
+            expire(rows, self._store.position_sql, expiry)
         self._write_head(append.head)
 
     def _seal(self, sealed: Sequence[SealedRow]) -> None:
@@ -215,7 +225,7 @@ class AppendTransaction:
         )
 
 
-class Store(ABC):
+class Store(ExpiryReads):
     """The event store of one ledger. Reading methods may be called from any thread; `append` and
     `publish` from the writer alone."""
 
@@ -270,9 +280,9 @@ class Store(ABC):
         """The database's own clock in POSIX seconds; None when it has none of its own."""
 
     @abstractmethod
-    def scrub(self) -> bool:
-        """After an erasure: leave no deleted row in the write-ahead log. False when a reader is
-        in the way: try again."""
+    def scrub(self, *, expired: bool = False) -> bool:
+        """After an erasure, or an expiry: leave no deleted row in the write-ahead log. False when a
+        reader is in the way: try again."""
 
     @abstractmethod
     def close(self) -> None: ...

@@ -33,6 +33,8 @@ PUBLISHER_LOCK: Final = int.from_bytes(
 IDLE_IN_TRANSACTION_SECONDS: Final = 5.0
 #: Seconds a replica may hold the head lock in all.
 APPEND_SECONDS: Final = 20.0
+#: Tables that an expiry deletes from.
+_OF_STREAMS: Final = ("sealed", EVENTS_TABLE, "duplicates", "stream_heads", "destroyed_keys")
 #: Seconds the publisher may be silent before another replica takes over.
 PUBLISHER_IDLE_SECONDS: Final = 15
 
@@ -216,9 +218,11 @@ class PostgresStore(Store):
             rows.execute("SELECT EXTRACT(EPOCH FROM clock_timestamp())::double precision")
             return float(rows.fetchone()[0])
 
-    def scrub(self) -> bool:
+    def scrub(self, *, expired: bool = False) -> bool:
+        tables = _OF_STREAMS if expired else ("sealed",)
         with self._datastore.get_connection() as connection:
-            connection.execute("VACUUM sealed")
+            for table in tables:
+                connection.execute(f"VACUUM {table}".encode())
         return True
 
     def close(self) -> None:

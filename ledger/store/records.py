@@ -5,6 +5,8 @@ from typing import Final
 
 from eventsourcing.persistence import StoredEvent
 
+from ledger_verifier.meaning.expiry import Span
+
 SUBJECT: Final = "subject"
 ATTRIBUTION: Final = "attribution"
 #: The type of the entry that records an erasure.
@@ -93,6 +95,69 @@ class StoredEntry:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DoomedId:
+    """An entry of a stream that expires: its true source and id, its position, its tombstone."""
+
+    source: str
+    id: str
+    position: int
+    mark: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A stream that expires, at this version: whose it is, its tombstone, its entries, and the
+    ids of its keys."""
+
+    stream: str
+    version: int
+    hub: str
+    organisation: str
+    mark: bytes
+    entries: tuple[DoomedId, ...]
+    key_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryPlan:
+    """What one order removes. It was made of a log of `size` entries; tombstones are under the key
+    of this id."""
+
+    size: int
+    mark_key: str
+    doomed: tuple[Doomed, ...]
+
+    @property
+    def positions(self) -> list[int]:
+        """The positions that lose their bytes."""
+        return [entry.position for one in self.doomed for entry in one.entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A plan as it is carried out: each entry that says so, by its position, with its spans."""
+
+    plan: ExpiryPlan
+    spans: tuple[tuple[int, tuple[Span, ...]], ...]
+
+    @property
+    def position(self) -> int:
+        """The last of the entries that say so."""
+        return self.spans[-1][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What of that which was asked for has expired: (source, id) pairs, and streams with the hub
+    and organisation whose they were. `through` is the tree size after the last expiry that was
+    taken into account; 0 when there was none."""
+
+    through: int = 0
+    ids: frozenset[tuple[str, str]] = frozenset()
+    streams: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Append:
     """Everything one transaction writes. The sealed rows under a destroyed key go in the same
@@ -107,3 +172,4 @@ class Append:
     stream_heads: dict[str, StreamHead] = field(default_factory=dict)
     destroyed: list[DestroyedKey] = field(default_factory=list)
     resealed: list[SealedRow] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)

@@ -155,7 +155,12 @@ class SqliteStore(Store):
             for statement in create_statements("BLOB", "INTEGER"):
                 # Small fixed-width keys need no second b-tree.
                 slim = statement.startswith(
-                    ("CREATE TABLE cells", "CREATE TABLE duplicates", "CREATE TABLE stream_heads")
+                    (
+                        "CREATE TABLE cells",
+                        "CREATE TABLE duplicates",
+                        "CREATE TABLE stream_heads",
+                        "CREATE TABLE tombstones",
+                    )
                 )
                 cursor.execute(statement + (" WITHOUT ROWID" if slim else ""))
 
@@ -204,7 +209,7 @@ class SqliteStore(Store):
     def now(self) -> float | None:
         return None
 
-    def scrub(self) -> bool:
+    def scrub(self, *, expired: bool = False) -> bool:
         with self._writing().get_connection(commit=True) as connection:
             cursor: Any = connection.cursor()
             # A reader in the way must not hold up the appends: give up at once.

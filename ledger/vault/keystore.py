@@ -38,6 +38,9 @@ _GROUP = 500
 
 StreamKey = tuple[str, str]
 
+#: The class of the one key that tombstones of what expired are made under; it is of no stream.
+TOMBSTONES = "tombstones"
+
 
 class KeyStore:
     """Keys by (stream, class). Methods block; they may be called from any thread."""
@@ -169,6 +172,21 @@ class KeyStore:
                     found[(stream, key_class)] = (key_id, bytes(wrapped))
         return found
 
+    def ids_of(self, streams: Sequence[str]) -> dict[str, list[str]]:
+        """The ids of the keys of each of these streams that has any, whether used or not."""
+        found: dict[str, list[str]] = {}
+        with self._database.transaction() as rows:
+            for start in range(0, len(streams), _GROUP):
+                group = streams[start : start + _GROUP]
+                rows.execute(
+                    "SELECT stream, key_id FROM stream_keys"
+                    f" WHERE stream IN ({','.join('?' * len(group))})",
+                    group,
+                )
+                for stream, key_id in rows.fetchall():
+                    found.setdefault(stream, []).append(key_id)
+        return found
+
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Keys by their ids, without those that have been destroyed (or never were)."""
         wanted = sorted(set(key_ids))
@@ -219,7 +237,8 @@ class KeyStore:
         """Delete these keys, each named by its id and its stream, and remember that erasures below
         tree size `through` are done. A key of another stream is left alone. Where the rest of the
         stream is kept (the third), its next key takes the place of the one deleted; else a next
-        key that was made and never used goes too.
+        key that was made and never used goes too. A key whose stream has
+        expired is named by its id alone: nothing knows the stream any more.
 
         Raises VaultUnavailable when a reader holds the write-ahead log, where the deleted keys
         still are: nothing is remembered then, so that it is done again.
@@ -253,9 +272,15 @@ def _reported(error: VaultUnavailable) -> VaultUnavailable:
 
 def _destroy(rows: Cursor, key_id: str, stream: str, *, kept: bool) -> None:
     """Delete a key, once: whoever does it again must not touch what was made since."""
-    rows.execute("SELECT 1 FROM stream_keys WHERE key_id = ? AND stream = ?", (key_id, stream))
+    rows.execute(
+        "SELECT 1 FROM stream_keys WHERE key_id = ? AND ? IN (stream, '') AND key_class <> ?",
+        (key_id, stream, TOMBSTONES),
+    )
     if rows.fetchone() is None:
         return
     rows.execute("DELETE FROM stream_keys WHERE key_id = ?", (key_id,))
+    if not stream:
+        # Every key of a stream that expired is named.
+        return
     change = "UPDATE stream_keys SET key_class = 'subject'" if kept else "DELETE FROM stream_keys"
     rows.execute(f"{change} WHERE stream = ? AND key_class = ?", (stream, NEXT))

@@ -15,6 +15,7 @@ from ledger import access
 from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, NotFound
+from ledger.retention import KINDS
 from ledger.submission import Recorded, Submission
 from ledger_verifier.formats.tiles import Tile
 
@@ -202,6 +203,13 @@ class FakeLedger:
         self._call("case", case_id, actor, at)
         self._readable_case(credential, case_id)
         return {"id": case_id, "at": at}
+
+    async def due(self, credential: Credential, hub: str, organisation: str) -> Mapping[str, Any]:
+        self._call("due", hub, organisation)
+        access.check_operation(credential, access.Operation.SEE_DUE)
+        access.check_scope(credential, hub, organisation)
+        kinds = {kind: {"due": 0, "waiting": {"too-young": 1}} for kind in KINDS}
+        return {"entries": 0, "kinds": kinds}
 
     async def cases(
         self, credential: Credential, after: str | None, limit: int

@@ -91,6 +91,11 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         elsewhere=f"/v1/cases/{CASE_THERE}/erasure-certificate",
         nowhere=f"/v1/cases/{NOWHERE}/erasure-certificate",
     ),
+    ("GET", "/v1/expiry"): Expected(
+        f"/v1/expiry?hub={HUB}&organisation=lewisham-council",
+        frozenset({Role.DPO, Role.INSPECTOR}),
+        frozenset({Role.DPO, Role.INSPECTOR}),
+    ),
     ("GET", "/v1/event-types"): Expected("/v1/event-types", public=True),
     ("GET", "/v1/openapi.json"): Expected("/v1/openapi.json", public=True),
     ("GET", "/docs"): Expected("/docs", public=True),

@@ -65,6 +65,9 @@ class Service:
                 {name: self.known[name] for name in case.path_parameters if name in self.known}
             )
             headers |= {"Actor": ACTOR, "Purpose-Of-Use": PURPOSE}
+            scope = {"hub": "E09000023", "organisation": "lewisham-council"}
+            if scope.keys() <= (case.query or {}).keys():
+                case.query.update(scope)
         reply = case.call_and_validate(base_url=self.url, headers=headers, checks=CHECKS)
         return reply.status_code
 

@@ -105,9 +105,9 @@ class FaultySqliteStore(SqliteStore):
         with _transaction(super()._write(), self._fault) as rows:
             yield rows
 
-    def scrub(self) -> bool:
+    def scrub(self, *, expired: bool = False) -> bool:
         self._fault.at("scrub", "before")
-        done = super().scrub()
+        done = super().scrub(expired=expired)
         self._fault.at("scrub", "after")
         return done
 
@@ -127,9 +127,9 @@ class FaultyPostgresStore(PostgresStore):
         with _transaction(super()._publishing(), self._fault) as rows:
             yield rows
 
-    def scrub(self) -> bool:
+    def scrub(self, *, expired: bool = False) -> bool:
         self._fault.at("scrub", "before")
-        done = super().scrub()
+        done = super().scrub(expired=expired)
         self._fault.at("scrub", "after")
         return done
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from ledger.access import Role
 from ledger.config import DataDirectory
 from ledger.errors import WriterLost
+from ledger.expiring import Expirer
 from ledger.log.client import WriterClient
 from ledger.log.clock import Clock
 from ledger.log.messages import Outcome, PreparedEvent, Refused
@@ -22,6 +23,7 @@ from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.store import Store
 from ledger.submission import Recorded, Submission
+from ledger.tombstones import Tombstones
 from ledger.vault.erasure import check_against_log
 from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
@@ -44,8 +46,10 @@ class DyingWriter(WriterClient):
             raise WriterLost("dead")
         try:
             outcome = self._sequencer.append([events])[0]
-            if not isinstance(outcome, Refused) and any(event.erases for event in events):
-                self._store.scrub()
+            expired = any(event.expires for event in events)
+            removed = expired or any(event.erases for event in events)
+            if not isinstance(outcome, Refused) and removed:
+                self._store.scrub(expired=expired)
             self._fault.at("reply", "before")
         except Exception as error:
             self._dead = True
@@ -70,11 +74,13 @@ class Life:
         signing = directory.signing_keys()
         sequencer = Sequencer(self.store, signing.ed25519, directory.origin, clock, guard)
         sequencer.check_start()
-        self.store.scrub()
+        self.store.scrub(expired=True)
         self.opener = Opener(directory.origin, self.store, self.keys)
         check_against_log(self.keys, self.size)
         self.opener.apply_erasures()
         self.publisher = Publisher(self.store, signing, clock, directory.publish_seconds, guard)
+        tombstones = Tombstones(self.store, self.keys)
+        self.expirer = Expirer(self.store, self.keys, tombstones)
         self._recorder = Recorder(
             directory.origin,
             self.store,
@@ -82,6 +88,8 @@ class Life:
             self.opener,
             DyingWriter(sequencer, self.store, self.fault),
             ReceiptMaker(self.store),
+            tombstones,
+            self.expirer,
         )
 
     def size(self) -> int:

@@ -221,6 +221,7 @@ def test_operations(role: Role) -> None:
         Operation.OPEN_SEALED: role.value in OPENS,
         Operation.READ_CASES: role.value in CASES,
         Operation.READ_BUNDLES: False,
+        Operation.SEE_DUE: role in (Role.DPO, Role.INSPECTOR),
     }
     assert {operation: may(bound(role), operation) for operation in Operation} == allowed
     bundles = role in (Role.AUDITOR, Role.INSPECTOR)

@@ -163,7 +163,7 @@ def test_every_stored_column_is_looked_at(data: Path) -> None:
     with closing(sqlite3.connect(data / "ledger.sqlite")) as connection:
         found = {
             (table, row[1])
-            for table in (*TABLES, "lost")
+            for table in (*TABLES, "lost", "expiry_state", "expired", "tombstones")
             for row in connection.execute(f"PRAGMA table_info({table})")
         }
     assert found - {("entries", "rowid")} == set(COLUMNS)

@@ -11,8 +11,7 @@ from ledger.application import Ledger
 from ledger.cli import cli
 from ledger.config import DataDirectory
 from ledger.database import open_database
-from ledger.projections.cases import CaseIndex, ProjectionRaceError
-from ledger.reading import replay
+from ledger.projections.cases import CaseIndex, ProjectionRaceError, replay
 from ledger.store import Store, open_store
 from ledger_verifier.formats.entry import StreamRef
 from tests.ledger.acts import act, credential, identified

@@ -97,11 +97,14 @@ def test_both_databases_give_the_same_parts(world: World) -> None:
                 "destroyed_keys",
                 "duplicates",
                 "entries",
+                "expired",
+                "expiry_state",
                 "head",
                 "lost",
                 "publications",
                 "sealed",
                 "stream_heads",
+                "tombstones",
             )
         ),
     }

@@ -130,6 +130,8 @@ ROLES: Final = {
     "erasure.executed": frozenset({"dpo"}),
     "erasure.ordered": frozenset({"coordinator", "dpo"}),
     "legal_hold.released": frozenset({"coordinator", "dpo"}),
+    "expiry.ordered": frozenset({"dpo"}),
+    "policy.adopted": frozenset({"dpo"}),
 }
 RECIPIENTS: Final = frozenset({"disclosure.acknowledged", "recipient_erasure.confirmed"})
 
@@ -201,13 +203,15 @@ def test_types_are_those_of_the_catalogue_and_none_is_reserved() -> None:
         "source_erasure.requested",
         "source_erasure.confirmed",
         "destruction.confirmed",
+        "policy.adopted",
+        "expiry.ordered",
     ]
     assert [one.type for one in CATALOGUE.service_types()] == [
         "wrapping_key.rotated",
         "findings.frozen",
         "erasure.verified",
     ]
-    assert {"ledger.opened", "schema.registered", "sealed.lost"} == RESERVED
+    assert {"ledger.opened", "schema.registered", "sealed.lost", "stream.expired"} == RESERVED
     assert all(CATALOGUE.get(name) is None for name in RESERVED)
     for one in TYPES:
         assert CATALOGUE.get(one.type) is CATALOGUE.get(one.type, one.schema) is one
@@ -241,7 +245,8 @@ def test_declarations_are_whole(event_type: EventType) -> None:
     assert event_type.requires_role == ROLES.get(event_type.type)
     assert event_type.recipient is (event_type.type in RECIPIENTS)
     assert (event_type.occurred == "instant") is (
-        event_type.type in (LOGGED - {"record.altered"}) | {"data.disclosed", "erasure.executed"}
+        event_type.type
+        in (LOGGED - {"record.altered"}) | {"data.disclosed", "erasure.executed", "expiry.ordered"}
     )
 
 

@@ -39,7 +39,7 @@ from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.merkle import leaf_hash, verify_inclusion
 from ledger_verifier.formats.note import MAX_NOTE
 from ledger_verifier.formats.policy import Policy
-from ledger_verifier.meaning.schemas import RESERVED_TYPES, Registry
+from ledger_verifier.meaning.schemas import DEFINING_TYPES, Registry
 
 SUBJECT: Final = "case bundle"
 NOT_SHOWN: Final = (
@@ -157,6 +157,7 @@ def verify_stream(
         dates.check(position, [raw])
         opened.expected = manifest.stream if position in case else None
         checker.check(position, [raw])
+    checker.expiries.settle()
     findings.counts["streams"] = 1
     unopened = findings.counts["unopened"]
     if unopened:
@@ -220,7 +221,7 @@ class _Disclosures:
     def entry(self, position: int, raw: bytes, entry: Mapping[str, Any], accepted: bool) -> None:
         """Check one decoded entry."""
         stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
-        if self.expected is None and entry["type"] not in RESERVED_TYPES:
+        if self.expected is None and entry["type"] not in DEFINING_TYPES:
             reason = "listed as a registration, but is none"
             self._findings.fail(Failure(reason, position, stream, "type"))
         elif self.expected is not None and stream != self.expected:

@@ -55,10 +55,10 @@ class Dates:
         last = bisect_right(self._sizes, end)
         # The latest entry under each checkpoint that ends here, and the latest of all.
         late = any(
-            _is_later(_recorded(entries[bound.size - start - 1]), bound.latest)
+            _is_later(_recorded(_last(entries, bound.size - start)), bound.latest)
             for bound in self._bounds[first:last]
         )
-        if late or _is_later(_recorded(entries[-1]), self._tightest[last]):
+        if late or _is_later(_recorded(_last(entries, len(entries))), self._tightest[last]):
             for position, raw in enumerate(entries, start):
                 self.see(position, _recorded(raw), _stream(raw))
 
@@ -113,6 +113,11 @@ def _instant(seconds: int) -> str:
 
 def _is_later(recorded: str | None, latest: str) -> bool:
     return recorded is not None and recorded[:_SECOND] > latest
+
+
+def _last(entries: Sequence[bytes], count: int) -> bytes:
+    """The last of the first `count` entries that has bytes; what has expired says no time."""
+    return next((raw for raw in reversed(entries[:count]) if raw), b"")
 
 
 def _member(raw: bytes, name: str) -> Any:

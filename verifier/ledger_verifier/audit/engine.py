@@ -9,6 +9,10 @@ the number of streams, not of entries. (RFC 6962; c2sp.org/tlog-tiles.)
 With a state, what an earlier run of the same verifier under the same policy found good is not read
 again: the tree goes on from there. That the log goes on from there too is shown by the signed root.
 If anything fails, everything is read after all, so that the report says where.
+
+Entries of a live log may expire while it is read: the entry that says so is then after the
+checkpoint that is verified. If entries have no bytes and nothing explains it, the log is given time
+to show a larger checkpoint, and is verified under that.
 """
 
 import time
@@ -16,6 +20,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 from ledger_verifier.audit.history import History
 from ledger_verifier.audit.identity import source_sha256
@@ -31,6 +36,9 @@ from ledger_verifier.formats.errors import FormatError, OtherLogError
 from ledger_verifier.formats.policy import Policy
 
 __all__ = ["MAX_ABSENT", "Options", "Progress", "verify_log"]
+
+#: Times that a live log is verified anew because entries expired meanwhile.
+_MAX_AGAIN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +94,19 @@ def verify_log(
         return build_report(options.subject, findings, policy, None, options.policy_sha256)
     foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
     manner = Manner(options.unique, options.jobs, options.observer, progress)
-    task = _Task(reader, policy, trusted, tuple(seen), manner, options)
+    untouched, again = deepcopy(findings), 0
+    while True:
+        task = _Task(reader, policy, trusted, tuple(seen), manner, options)
+        run, ending, findings = task.run(findings, state)
+        again += 1
+        if not (reader.live and run.unexplained) or again > _MAX_AGAIN:
+            break
+        newer = _larger(reader, policy, trusted, options)
+        if newer is None:
+            break
+        seen.append(trusted)
+        trusted, findings = newer, deepcopy(untouched)
     binding = task.binding()
-    resume = None if findings.failed else task.resumable(state, binding)
-    if resume is None:
-        run, ending = task.attempt(findings)
-    else:
-        run, ending, findings = task.go_on(resume, findings)
     if state is not None and not findings.failed and not foreign:
         state.add(trusted.origin, trusted.raw)
         kept = run.resume()
@@ -111,6 +125,13 @@ class _Task:
     seen: tuple[Trusted, ...]
     manner: Manner
     options: Options
+
+    def run(self, findings: Findings, state: State | None) -> tuple[Run, Ending, Findings]:
+        """Verify, from where an earlier run ended if that may be."""
+        resume = None if findings.failed else self.resumable(state, self.binding())
+        if resume is None:
+            return *self.attempt(findings), findings
+        return self.go_on(resume, findings)
 
     def attempt(self, findings: Findings, earlier: Resume | None = None) -> tuple[Run, Ending]:
         """Verify everything, or what came after `earlier`."""
@@ -228,6 +249,20 @@ def _obtain(
         for reason in lacking:
             findings.lack(f"while the log was waited for: {reason}")
     return trusted
+
+
+def _larger(
+    reader: LogReader, policy: Policy, trusted: Trusted, options: Options
+) -> Trusted | None:
+    """A larger checkpoint of this log, once it shows one; None when it does not in time."""
+    deadline = options.clock() + options.wait
+    while True:
+        newer = _checkpoint(reader, policy, Findings())
+        if newer is not None and newer.origin == trusted.origin and newer.size > trusted.size:
+            return newer
+        if options.clock() >= deadline:
+            return None
+        options.sleep(options.poll)
 
 
 def _checkpoint(reader: LogReader, policy: Policy, findings: Findings) -> Trusted | None:

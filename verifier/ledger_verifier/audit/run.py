@@ -69,6 +69,7 @@ class Run:
         self._ending: Ending | None = None
         self._looked_at: tuple[Tile, list[bytes] | None] | None = None
         self._duplicates = Duplicates() if manner.unique else None
+        self._unread = self._source.unread
         rows = () if earlier is None else earlier.rows
         self._tree = CellTree(self._source.tile, TILE_WIDTH * self._first, rows)
         log_keys = [key.vkey for key in signed_log_keys(trusted)]
@@ -95,6 +96,7 @@ class Run:
             self._duplicates.close()
         if not finished:
             self._source.unread.until(self._reached, self._trusted.size)
+        self._settle(finished)
         self._count()
         self._ending = Ending(
             reached=self._reached,
@@ -105,9 +107,22 @@ class Run:
             confirmed=self._history.confirmed,
             unique=self._manner.unique,
             recipient_entries=self._checker.recipient_entries,
-            unread=self._source.unread,
+            unread=self._unread,
+            expired=self._findings.counts["expired"],
         )
         return self._ending
+
+    @property
+    def unexplained(self) -> int:
+        """How many entries have no bytes and nothing that was read says why."""
+        return self._checker.expiries.unexplained
+
+    def _settle(self, finished: bool) -> None:
+        """Hold the entries without bytes against those that explain them, once all are read."""
+        expiries = self._checker.expiries
+        expiries.settle(self._before, whole=finished and not self._source.unread)
+        # A bundle that was not there may hold the explanation, so those are not counted twice.
+        self._unread = self._source.unread.joined(expiries.missing())
 
     def resume(self) -> Resume | None:
         """What a later run needs to go on from here; None unless all is well and whole."""
@@ -227,16 +242,13 @@ class Run:
 
     def _count(self) -> None:
         counts = self._findings.counts
-        counts["entries"] = self._entries - counts["absent"]
+        counts["entries"] = self._entries - counts["absent"] - counts["expired"]
         if self._before:
             counts["entries_before"] = self._before
         counts["streams"] = self._checker.streams
         counts["hash_tiles"] = self._tree.hash_tiles
         counts["cells"] = self._tree.cells
         counts["conduct_not_judged"] = counts["entries"]
-        # Of the entries whose bytes are gone, those that an entry explains; none can yet.
-        counts["expired"] = 0
-        counts["absent"] += 0
         counts["earlier_checkpoints"] = self._history.compared
 
 

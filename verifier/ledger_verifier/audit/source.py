@@ -2,9 +2,11 @@
 
 Guarantees: a tile or bundle that is not there, or not of its size, is reported once, as a failure
 or as lacking (see `readers`); what is returned has the size asked for; `unread` covers every entry
-whose bytes were asked for and not had. UnreachableError, which ends a run, is let through.
+of a bundle that was asked for and not had. UnreachableError, which ends a run, is let through.
 """
 
+from collections.abc import Iterable
+from heapq import merge
 from typing import Final
 
 from ledger_verifier.audit.readers import (
@@ -62,6 +64,13 @@ class Unread:
             ranges[-1] = (ranges[-1][0], end)
         else:
             ranges.append((first, end))
+
+    def joined(self, spans: Iterable[tuple[int, int]]) -> "Unread":
+        """These and the entries of other spans, first and last position, in ascending order."""
+        both = Unread()
+        for first, last in merge(self.ranges, spans):
+            both.add(first, last + 1)
+        return both
 
     def until(self, first: int, end: int) -> None:
         """Nothing from `first` to `end` was read, whatever was tried there."""
@@ -124,10 +133,6 @@ class Source:
             self._unreadable(tile, f"has {len(entries)} entries, not {tile.width}")
             return None
         self.absent = 0
-        if b"" in entries:
-            for position, raw in enumerate(entries, tile.start):
-                if not raw:
-                    self.unread.add(position, position + 1)
         return entries
 
     def _unreadable(self, tile: Tile, reason: str, position: int | None = None) -> None:

@@ -4,7 +4,11 @@ Guarantees, for every entry checked without a failure: its bytes are canonical a
 the allowed types; its type was registered before it and it has that shape; it is the next version
 of its stream and names the entry before it by its link hash; `recorded_at` is not before that of
 the entry before it; entry 0, and no other, is `ledger.opened`, with this log's origin and the key
-that signed the checkpoint. Memory is proportional to the number of streams.
+that signed the checkpoint. Memory is proportional to the number of streams, and at most two bits
+for each position of the log (see `expiry`).
+
+Entries may have no bytes, where a later entry says that they have expired. Whole streams expire, so
+where a stream goes on after that its chain must be whole all the same (see `expiry`).
 
 `take` accepts a summary of entries (see `bulk`) where everything goes on as it should. `check` goes
 through entries one by one and says what is wrong; whatever `take` does not accept is for it.
@@ -19,11 +23,13 @@ from typing import Any, Final, Protocol
 import orjson
 
 from ledger_verifier.audit.bulk import Summary
+from ledger_verifier.audit.expiry import Expiries
 from ledger_verifier.audit.heads import Head, Heads
 from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
 from ledger_verifier.formats.entry import StreamRef, decode, link_hash
 from ledger_verifier.formats.errors import EntryError, UnknownFormatError
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 from ledger_verifier.meaning.schemas import (
     LEDGER_OPENED,
     RESERVED_TYPES,
@@ -99,6 +105,7 @@ class EntryChecker:
         self._ledger: str | None = None
         # Entries may be missing before this position: heads from before it may not be the last.
         self._known_from = 0
+        self.expiries = Expiries(findings)
         self.recorded = ("", 0)
         self.registry = Registry()
         self.heads = Heads()
@@ -153,6 +160,9 @@ class EntryChecker:
         """Check entries that follow those checked before, the first of them at `start`."""
         for position, raw in enumerate(entries, start):
             self._next = position + 1
+            if not raw:
+                self.expiries.absent(position)
+                continue
             try:
                 entry = decode(raw)
             except EntryError as error:
@@ -166,6 +176,8 @@ class EntryChecker:
                 self._fail(position, entry, str(error))
             if entry["type"] in RESERVED_TYPES or position == 0:
                 accepted = self._ledger_entry(position, raw, entry) and accepted
+            if accepted and entry["type"] == STREAM_EXPIRED:
+                accepted = self._expired(position, entry)
             self._chain(position, raw, entry)
             recorded = entry["recorded_at"]
             if recorded < self.recorded[0]:
@@ -195,15 +207,10 @@ class EntryChecker:
         self._findings.fail(failure, source="entries")
 
     def _undecodable(self, position: int, raw: bytes, error: EntryError) -> None:
-        """An entry without bytes, of an unknown format, or malformed. Its stream goes on without
-        it, so no later break there is held against the log a second time."""
+        """An entry of an unknown format, or malformed. Its stream goes on without it, so no later
+        break there is held against the log a second time."""
         stream = stream_of(raw)
-        if not raw:
-            # No type of entry explains it in this version of the format.
-            reason = "absent without an entry that explains it"
-            self._findings.counts["absent"] += 1
-            self._findings.fail(Failure(reason, position), source="entries")
-        elif isinstance(error, UnknownFormatError):
+        if isinstance(error, UnknownFormatError):
             self._findings.counts["unknown_format"] += 1
             if self._findings.counts["unknown_format"] == 1:
                 self._findings.lack(
@@ -223,10 +230,12 @@ class EntryChecker:
         version = entry["stream"]["version"]
         if before is not None and version <= before[0]:
             reason = f"version {version} follows version {before[0]} of this stream"
-            self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
+            failure = Failure(reason, position, key, "stream.version")
+            self.expiries.suspect(failure, "entries")
         elif before is None and not self._known_from and entry["stream"]["kind"] != self._sparse:
             reason = f"the first entry of this stream has version {version}"
-            self._findings.fail(Failure(reason, position, key, "stream.version"), source="entries")
+            failure = Failure(reason, position, key, "stream.version")
+            self.expiries.suspect(failure, "entries")
 
     def _broken(self, position: int, key: str, stream: Mapping[str, Any], head: Head) -> None:
         if stream["kind"] == self._sparse and stream["version"] > head[0] + 1:
@@ -248,7 +257,7 @@ class EntryChecker:
                 "one of the two was changed"
             )
             failure = Failure(reason, position, key, "stream.previous", follows=head[2])
-        self._findings.fail(failure, source="chains")
+        self.expiries.suspect(failure, "chains")
 
     def _decreased(self, position: int, entry: Mapping[str, Any]) -> None:
         recorded, before = self.recorded
@@ -261,7 +270,8 @@ class EntryChecker:
         """Entries that define the log itself, and whatever stands at position 0; whether it is
         accepted."""
         kind = entry["type"]
-        self.definitions.append((position, raw))
+        if kind != STREAM_EXPIRED:
+            self.definitions.append((position, raw))
         problem = None
         if position == 0:
             problem = genesis_problem(entry, self._origin, self._log_keys)
@@ -273,11 +283,12 @@ class EntryChecker:
         if position == 0:
             self._ledger = stream
             self._succession(entry)
+        if kind in (SCHEMA_REGISTERED, STREAM_EXPIRED) and self._ledger not in (None, stream):
+            what = "types are registered" if kind == SCHEMA_REGISTERED else "streams expire"
+            reason = f"stream: {what} in the stream of entry 0, and nowhere else"
+            self._fail(position, entry, reason)
+            return False
         if kind == SCHEMA_REGISTERED:
-            if self._ledger not in (None, stream):
-                reason = "stream: types are registered in the stream of entry 0, and nowhere else"
-                self._fail(position, entry, reason)
-                return False
             try:
                 registration = self.registry.learn(entry)
             except EntryError as error:
@@ -317,6 +328,13 @@ class EntryChecker:
             return problem
         self._findings.counts["sealed_lost"] += lost.entries
         return None
+
+    def _expired(self, position: int, entry: Mapping[str, Any]) -> bool:
+        """Take in which entries are said to have expired; whether that may be said."""
+        problem = self.expiries.learn(position, entry["data"])
+        if problem is not None:
+            self._fail(position, entry, problem)
+        return problem is None
 
     def _collect(self, duplicates: Duplicates, position: int, entry: Mapping[str, Any]) -> None:
         if (entry["type"], entry["schema"]) in self._recipients:

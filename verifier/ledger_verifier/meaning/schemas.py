@@ -4,7 +4,8 @@ Guarantees: an entry that passes `Registry.check` is of a type registered earlie
 is in a kind of stream that type may be in, occurred before it was recorded (give or take 5 minutes,
 which clocks may differ by), has exactly the open fields of its registration with
 values of the declared kinds (never free text), and commits to exactly one digest for every sealed
-field. `ledger.opened`, `schema.registered` and `sealed.lost` are defined here, by the format.
+field. `ledger.opened`, `schema.registered`, `sealed.lost` and `stream.expired` are defined by the
+format itself.
 
 Kinds of open fields are written `base`, then `[]` for a list, then `?` where null is allowed, then
 for codes `:` and the allowed values: `uuid`, `date?`, `code:support|safeguarding`, `code[]:a|b`.
@@ -17,13 +18,17 @@ from typing import Any, Final
 
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.errors import EntryError
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED, check_expired
 from ledger_verifier.meaning.succession import parse_predecessor
 
 LEDGER_OPENED: Final = "ledger.opened"
 SCHEMA_REGISTERED: Final = "schema.registered"
 #: Sealed fields that were lost with a store, and not by an erasure.
 SEALED_LOST: Final = "sealed.lost"
-RESERVED_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST})
+#: Types whose entries say what the log is and how the others are read.
+DEFINING_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
+#: Types that the format itself defines and the service alone records.
+RESERVED_TYPES: Final = DEFINING_TYPES | {SEALED_LOST, STREAM_EXPIRED}
 #: Registered types that nobody but the service records: what it does with its own keys and stores,
 #: and what it looked at itself.
 SERVICE_ALONE_TYPES: Final = frozenset(
@@ -298,6 +303,8 @@ def _check_reserved(entry: Mapping[str, Any]) -> None:
         _check_opened(entry["data"])
     elif entry["type"] == SEALED_LOST:
         parse_lost(entry["data"])
+    elif entry["type"] == STREAM_EXPIRED:
+        check_expired(entry["data"])
 
 
 def _check_opened(data: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Keeps what another reader yields, so that a verified log can be saved as a bundle.
 
 Guarantees: memory is proportional to the number of tiles, not to their bytes, which wait in an
-unnamed temporary file. What is saved is what was read, bad or good: it is evidence either way.
+unnamed temporary file. What is saved is what was read, bad or good: it is evidence either way. Of a
+tile that was read twice, because the log went on meanwhile, the last is saved.
 """
 
 import tempfile
@@ -19,7 +20,7 @@ class RecordingReader:
     def __init__(self, inner: LogReader) -> None:
         self._inner = inner
         self._checkpoint: bytes | None = None
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[tuple[int | None, int], tuple[str, int, int]] = {}
         self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
 
     def __enter__(self) -> Self:
@@ -49,13 +50,13 @@ class RecordingReader:
     def tile(self, tile: Tile) -> bytes:
         """A hash tile, kept under its path."""
         data = self._inner.tile(tile)
-        self._keep(tile.path, data)
+        self._keep(tile, data)
         return data
 
     def entries(self, tile: Tile) -> list[bytes]:
         """Entries, kept as the bundle they came in."""
         entries = self._inner.entries(tile)
-        self._keep(tile.path, encode_entries(entries))
+        self._keep(tile, encode_entries(entries))
         return entries
 
     def save(self, file: BinaryIO) -> bool:
@@ -64,14 +65,12 @@ class RecordingReader:
             return False
         writer = BundleWriter(file)
         writer.add(CHECKPOINT, self._checkpoint)
-        for name in sorted(self._places):
-            offset, size = self._places[name]
+        for name, offset, size in sorted(self._places.values()):
             self._spool.seek(offset)
             writer.add(name, self._spool.read(size))
         writer.close()
         return True
 
-    def _keep(self, name: str, data: bytes) -> None:
-        if name not in self._places:
-            self._places[name] = (self._spool.seek(0, 2), len(data))
-            self._spool.write(data)
+    def _keep(self, tile: Tile, data: bytes) -> None:
+        self._places[(tile.level, tile.index)] = (tile.path, self._spool.seek(0, 2), len(data))
+        self._spool.write(data)

@@ -36,6 +36,10 @@ CONDUCT: Final = (
 UNIQUENESS: Final = (
     "uniqueness of ids and of digests: not looked for (--unique looks, and takes longer)"
 )
+EXPIRED: Final = (
+    "what {entries} expired entries were, and the chains of their streams: their bytes are gone, "
+    "as entries of the log say, and what is left of each is its hash in the tree"
+)
 RECIPIENTS: Final = (
     "uniqueness of the ids of {entries} entries that recipients submitted: their true source is "
     "sealed"
@@ -47,7 +51,8 @@ class Ending:
     """How the pass over a log ended. `reached` is how far it came; `whole` when nothing was absent;
     `entries_good` when the entries, and for those that are `unread` the hashes served in their
     place, give the signed root; `located` when each changed entry was named, `ranged` when at least
-    a range was; `confirmed` is the largest earlier checkpoint they match."""
+    a range was; `confirmed` is the largest earlier checkpoint they match. `expired` counts the
+    entries that have no bytes and are explained; they are not `unread`."""
 
     reached: int
     whole: bool
@@ -58,6 +63,7 @@ class Ending:
     unique: bool
     recipient_entries: int
     unread: Unread
+    expired: int = 0
 
 
 def build_report(
@@ -83,6 +89,8 @@ def build_report(
     if ending is not None:
         if ending.unread:
             not_assessed.insert(0, ending.unread.words)
+        if ending.expired:
+            not_assessed.append(EXPIRED.format(entries=ending.expired))
         if not ending.unique:
             not_assessed.append(UNIQUENESS)
         elif ending.recipient_entries:
@@ -97,7 +105,7 @@ def build_report(
         conduct=(),
         not_assessed=tuple(not_assessed),
         provable=_provable(verdict, checkpoint, ending, failures, count),
-        shown=_shown(verdict, subject, checkpoint),
+        shown=_shown(verdict, subject, checkpoint, 0 if ending is None else ending.expired),
         not_shown=(*NOT_SHOWN, *not_shown),
         evidence=tuple(findings.evidence),
         checkpoint=checkpoint,
@@ -132,10 +140,14 @@ def when(seconds: int) -> str:
         return f"{seconds} s after 1970"
 
 
-def _shown(verdict: Verdict, subject: str, checkpoint: CheckpointFacts | None) -> tuple[str, ...]:
+def _shown(
+    verdict: Verdict, subject: str, checkpoint: CheckpointFacts | None, expired: int
+) -> tuple[str, ...]:
     if verdict in (Verdict.FAILED, Verdict.UNVERIFIABLE) or checkpoint is None:
         return ()
     whole = "none was changed, removed or reordered since"
+    if expired:
+        whole += f", but for {expired} whose bytes have expired, as the log itself says"
     if subject == "receipt":
         whole = "this entry was not changed or moved since"
     elif subject == "case bundle":
@@ -171,15 +183,16 @@ def _provable(
         return "nothing"
     parts: list[str] = []
     # What was not read is vouched for by nothing but the hash served in its place.
-    read = "was read and " if ending.unread else ""
+    unread = bool(ending.unread or ending.expired)
+    read = "was read and " if unread else ""
     signed = "is the one that the checkpoint signs at its position"
     first = min((f.position for f in failures if f.position is not None), default=0)
     if ending.entries_good:
         whole = "the entries together are those that the checkpoint signs"
-        parts.append(f"every entry that was read {signed}" if ending.unread else whole)
+        parts.append(f"every entry that was read {signed}" if unread else whole)
     elif ending.located and count > len(failures):
         if first:
-            seen = "that was read " if ending.unread else ""
+            seen = "that was read " if unread else ""
             parts.append(f"every entry {seen}before position {first} {signed}")
     elif ending.located:
         parts.append(f"every entry that {read}is not listed {signed}")

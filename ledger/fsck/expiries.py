@@ -1,0 +1,97 @@
+"""What the store keeps of streams that expired, held against what the log says of them.
+
+Guarantees: the stored spans are those that the log's own entries name, no more and no fewer; every
+entry of them has one tombstone; nothing that is sealed is left of them; the ids of their keys stand
+with an entry that says so. Tombstones cannot be held against the streams and ids they are of: these
+are gone.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ledger.store.expiry import NO_STREAM, expiry_state
+from ledger.store.rows import Rows, chunks, id_text
+from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
+from ledger_verifier.meaning.expiry import Span, spans_of
+
+_SOURCE: Final = "expiry"
+
+
+class ExpiryChecker:
+    """Learns what the log says has expired, in log order, and holds the store against it."""
+
+    def __init__(self, rows: Rows, findings: Findings) -> None:
+        self._rows, self._findings = rows, findings
+        self._through = 0
+        self._spans = 0
+        self._positions: set[int] = set()
+        #: How many entries have expired, as the log says.
+        self.entries = 0
+
+    def destroyed_keys(self) -> dict[str, int]:
+        """Ids of the keys of expired streams, each with the position of the entry that says so."""
+        self._rows.execute(
+            "SELECT key_id, position FROM destroyed_keys WHERE stream = ?", (NO_STREAM,)
+        )
+        return {str(id_text(raw)): int(position) for raw, position in self._rows.fetchall()}
+
+    def explains(self, first: int, end: int) -> bool:
+        """Whether the store says that every entry from `first` to before `end` has expired."""
+        while first < end:
+            self._rows.execute(
+                "SELECT last FROM expired WHERE first <= ? ORDER BY first DESC LIMIT 1", (first,)
+            )
+            row = self._rows.fetchone()
+            if row is None or int(row[0]) < first:
+                return False
+            first = int(row[0]) + 1
+        return True
+
+    def learn(self, position: int, data: Mapping[str, Any]) -> None:
+        """Take in the data of an accepted `stream.expired`, and look its spans up."""
+        spans = spans_of(data)
+        self._through = position + 1
+        self._positions.add(position)
+        self._spans += len(spans)
+        self.entries += sum(last - first + 1 for first, last in spans)
+        stored: set[tuple[int, int, int]] = set()
+        for chunk in chunks([first for first, _ in spans]):
+            marks = ",".join("?" * len(chunk))
+            self._rows.execute(
+                f"SELECT first, last, position FROM expired WHERE first IN ({marks})", list(chunk)
+            )
+            stored.update((row[0], row[1], row[2]) for row in self._rows.fetchall())
+        if stored != {(first, last, position) for first, last in spans}:
+            self._fail("the table of what has expired is not what this entry says", position)
+        self._check_gone(spans)
+
+    def check(self) -> None:
+        """After the last entry."""
+        through, _ = expiry_state(self._rows)
+        if through != self._through:
+            self._fail("the store does not know what has expired last")
+        self._rows.execute("SELECT COUNT(*) FROM expired")
+        if self._rows.fetchone()[0] != self._spans:
+            self._fail("the table of what has expired is not what the log says")
+        self._rows.execute("SELECT COUNT(*) - COUNT(hub), COUNT(hub) FROM tombstones")
+        ids, streams = self._rows.fetchone()
+        if ids != self.entries:
+            self._fail(f"there are {ids} tombstones of entries where {self.entries} have expired")
+        if bool(streams) is not bool(self.entries):
+            self._fail("there are tombstones of streams and none of entries, or the reverse")
+        self._findings.counts["expired streams"] += streams
+        for position in sorted(set(self.destroyed_keys().values()) - self._positions):
+            self._fail("a key is named as destroyed by an expiry that there is not", position)
+
+    def _check_gone(self, spans: list[Span]) -> None:
+        for first, last in spans:
+            self._rows.execute(
+                "SELECT position FROM sealed WHERE position >= ? AND position <= ?"
+                f" ORDER BY position LIMIT {MAX_FAILURES}",
+                (first, last),
+            )
+            for row in self._rows.fetchall():
+                self._fail("its sealed fields are there, and it has expired", row[0])
+
+    def _fail(self, reason: str, position: int | None = None) -> None:
+        self._findings.fail(Failure(reason, position), source=_SOURCE)

@@ -1,0 +1,110 @@
+"""Tombstones: what tells a retry, or a write to a stream, that what it is about has expired.
+
+Guarantees: a tombstone is an HMAC-SHA256 under a key of the key store, of which the event store
+knows the id alone; whoever has the event store cannot try out streams or events on it. While there
+is any tombstone and its key is not to be had, nothing is answered: a missing key never makes what
+expired look new.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Collection, Iterable
+from threading import Lock
+from typing import Final
+
+from ledger.database import DATABASE_ERRORS
+from ledger.errors import Expired, VaultUnavailable
+from ledger.store.base import Store
+from ledger.store.expiry import MARK_BYTES, expiry_state, find_tombstones
+from ledger.store.records import Gone
+from ledger.vault.keystore import TOMBSTONES, KeyStore
+
+_DOMAIN: Final = b"hub-ledger/tombstone@v1\0"
+_KEY: Final = ("", TOMBSTONES)
+
+#: What whoever may know of it is told.
+EXPIRED: Final = (
+    "This has expired: its retention in the log has ended, and its bytes were destroyed. It is not "
+    "recorded again."
+)
+
+Id = tuple[str, str]
+
+
+def expired() -> Expired:
+    """The error for whoever may know that something has expired."""
+    return Expired(EXPIRED)
+
+
+class Tombstones:
+    """Makes and finds the tombstones of one ledger. Methods block; any thread may call them."""
+
+    def __init__(self, store: Store, keys: KeyStore) -> None:
+        self._store, self._keys = store, keys
+        self._known: dict[str, bytes] = {}
+        self._lock = Lock()
+
+    def key(self) -> tuple[str, bytes]:
+        """The key that tombstones are made under, minted when none was made yet; raises
+        VaultUnavailable."""
+        with self._store.read() as rows:
+            _, key_id = expiry_state(rows)
+        if key_id is not None:
+            return key_id, self._of(key_id)
+        try:
+            return self._keys.keys_for([_KEY])[_KEY]
+        except DATABASE_ERRORS as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def look(self, ids: Collection[Id], streams: Iterable[str]) -> Gone:
+        """What of these has expired. A later expiry than the result's `through` is not in it."""
+        with self._store.read() as rows:
+            through, key_id = expiry_state(rows)
+        if key_id is None:
+            return Gone()
+        key = self._of(key_id)
+        of_ids = {mark_of_id(key, *one): one for one in ids}
+        of_streams = {mark_of_stream(key, one): one for one in set(streams)}
+        with self._store.read() as rows:
+            found = find_tombstones(rows, [*of_ids, *of_streams])
+        return Gone(
+            through,
+            frozenset(of_ids[mark] for mark in found if mark in of_ids),
+            {
+                of_streams[mark]: (str(hub), str(organisation))
+                for mark, (hub, organisation) in found.items()
+                if mark in of_streams
+            },
+        )
+
+    def _of(self, key_id: str) -> bytes:
+        with self._lock:
+            if key_id not in self._known:
+                try:
+                    found = self._keys.keys([key_id])
+                except DATABASE_ERRORS as error:
+                    raise VaultUnavailable(
+                        "The key store does not answer. Try again later."
+                    ) from error
+                if key_id not in found:
+                    raise VaultUnavailable(
+                        "The key store lacks the key of what has expired: it may be an older copy. "
+                        "Bring back the newer key store."
+                    )
+                self._known[key_id] = found[key_id]
+            return self._known[key_id]
+
+
+def mark_of_id(key: bytes, source: str, event_id: str) -> bytes:
+    """The tombstone of an event."""
+    return _mark(key, b"id", f"{source} {event_id}")
+
+
+def mark_of_stream(key: bytes, stream: str) -> bytes:
+    """The tombstone of a stream."""
+    return _mark(key, b"stream", stream)
+
+
+def _mark(key: bytes, what: bytes, text: str) -> bytes:
+    message = _DOMAIN + what + b"\0" + text.encode()
+    return hmac.new(key, message, hashlib.sha256).digest()[:MARK_BYTES]
