@@ -66,7 +66,7 @@ async def test_with_its_tail_the_guards_checkpoint_is_reproduced(
     data = tmp_path / "data"
     done = world.restored(data, 1, 1)
     assert (done.backup_size, done.size) == (world.sizes[0], world.sizes[2])
-    assert done.destroyed == 1
+    assert done.destroyed == 2
     directory = assert_nothing_erased_is_back(world, data)
     with closing(open_store(directory.database)) as store:
         head = store.head()
@@ -101,11 +101,15 @@ async def test_with_its_tail_the_guards_checkpoint_is_reproduced(
 def assert_declared(recorded: list[bytes], done: Restored) -> None:
     """What was lost is declared before anything else is recorded."""
     declared = [decode(raw) for raw in recorded]
-    assert [entry["type"] for entry in declared] == ["sealed.lost"] * 2
+    assert [entry["type"] for entry in declared] == ["sealed.lost"] * 3
     assert {entry["data"]["key_class"] for entry in declared} == {"subject", "attribution"}
+    # What an erasure of one entry sealed anew is of the backup; the rest is of the tail.
+    before = [entry for entry in declared if entry["data"]["first"] < done.backup_size]
+    assert [(e["data"]["key_class"], e["data"]["entries"]) for e in before] == [("subject", 1)]
     for entry in declared:
         data = entry["data"]
-        assert done.backup_size <= data["first"] <= data["last"] < done.size
+        assert data["first"] == data["last"] or done.backup_size <= data["first"]
+        assert data["first"] <= data["last"] < done.size
         assert (data["backup_size"], data["log_size"]) == (done.backup_size, done.size)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class World:
     sizes: list[int] = field(default_factory=list)
     #: What was recorded after the second backup.
     tail: list[Submission] = field(default_factory=list)
+    #: Two events of one stream, of which the first alone is erased after the first backup.
+    part: list[Submission] = field(default_factory=list)
 
     def events(self, number: int) -> Path:
         return self.path / f"events-{number}.backup"
@@ -110,6 +112,8 @@ def make_world(path: Path, make_database: MakeDatabase | None) -> World:
     )
     kept, gone, late = (act("subject.identified").stream for _ in range(3))
     world = World(path, directory, make_database, kept, gone, late)
+    first = identified()
+    world.part = [first, act("case.closed", first.stream)]
     asyncio.run(_live(world))
     with closing(open_store(directory.database)) as store:
         write_log_bundle(store, world.log)
@@ -128,6 +132,7 @@ async def _live(world: World) -> None:
                 act("data.disclosed", world.gone),
                 identified(kept),
                 act("data.disclosed", kept),
+                *world.part,
             ],
         )
         world.gone_at = gone.position
@@ -137,6 +142,10 @@ async def _live(world: World) -> None:
         await ledger.erasures_verified()
         await ledger.record(ANY, [act("support.offered", kept)])
         await asyncio.to_thread(world.back_up, 2)
+        part = act("erasure.executed", world.part[0].stream)
+        named = {"scope": "entries", "erased_events": [world.part[0].id]}
+        await ledger.record(DPO, [replace(part, data={**part.data, **named})])
+        await ledger.erasures_verified()
         world.tail = [identified(world.late), act("disclosure.acknowledged", kept)]
         await ledger.record(ANY, world.tail)
         await asyncio.to_thread(world.back_up, 3)
