@@ -222,6 +222,7 @@ def test_operations(role: Role) -> None:
         Operation.READ_CASES: role.value in CASES,
         Operation.READ_BUNDLES: False,
         Operation.SEE_DUE: role in (Role.DPO, Role.INSPECTOR),
+        Operation.CERTIFY: role in (Role.DPO, Role.RIGHTS_OFFICER),
     }
     assert {operation: may(bound(role), operation) for operation in Operation} == allowed
     bundles = role in (Role.AUDITOR, Role.INSPECTOR)
