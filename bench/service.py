@@ -17,6 +17,7 @@ from bench.load import Load
 from demo.simulate import events
 
 BIN = Path(sys.executable).parent
+_REFUSED_IN_A_CROWD = frozenset({"event.corrected", "erasure.executed"})
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
@@ -32,9 +33,10 @@ class Service:
 
 def simulated() -> Iterator[dict[str, Any]]:
     """CloudEvents of simulated years, one after another, each with people of its own. Without
-    corrections: one that overtakes what it corrects is refused, and clients here send at once."""
+    corrections and erasures: one that overtakes what it corrects or erases is refused, and clients
+    here send at once, in batches in which an erasure may not stand beside what it erases."""
     for seed in count(1):
-        yield from (e for e in events(seed, 200, 475) if e["type"] != "event.corrected")
+        yield from (e for e in events(seed, 200, 475) if e["type"] not in _REFUSED_IN_A_CROWD)
 
 
 def command(*arguments: str | Path) -> str:

@@ -7,6 +7,7 @@ erasure of some entries keeps is sealed anew under a key that is in the key stor
 recorded. What was stored of what is erased is noted in memory alone, to be looked for afterwards.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,6 +54,9 @@ _BARRED: Final = {
 }
 
 
+Decoded = Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """Stored bytes of what an erasure destroys: kept in memory, to be looked for afterwards."""
@@ -82,13 +86,24 @@ class Erasing:
     async def plan(self, submission: Submission) -> Plan:
         """What the erasure needs, as the stream is now. Raises ErasureBarred, and for an erasure of
         some entries NothingToErase or TooLarge."""
-        return await in_vault_thread(self._plan, submission)
+        stored, decoded, state = await asyncio.to_thread(self._read, submission)
+        if state.holds or state.barring_requests:
+            # Whether they bar it is sealed. Without any, a vault that is slow holds up nothing.
+            await in_vault_thread(self._check_precedence, submission, state, stored, decoded)
+        return await asyncio.to_thread(self._plan, submission, state, stored, decoded)
 
-    def _plan(self, submission: Submission) -> Plan:
+    def _read(self, submission: Submission) -> tuple[list[StoredEntry], list[Decoded], CaseState]:
         stored = self._store.stream(submission.stream.text)
-        decoded = [entries.decode(one.raw) for one in stored]
-        state = replay(decoded)
-        self._check_precedence(submission, state, stored, decoded)
+        decoded: list[Decoded] = [entries.decode(one.raw) for one in stored]
+        return stored, decoded, replay(decoded)
+
+    def _plan(
+        self,
+        submission: Submission,
+        state: CaseState,
+        stored: Sequence[StoredEntry],
+        decoded: Sequence[Decoded],
+    ) -> Plan:
         versions = _versions(submission, decoded)
         at = {one.position: entry for one, entry in zip(stored, decoded, strict=True)}
         rows = [row for row in self._store.sealed(sorted(at)) if row.key_class == SUBJECT]
@@ -124,7 +139,7 @@ class Erasing:
         submission: Submission,
         state: CaseState,
         stored: Sequence[StoredEntry],
-        decoded: Sequence[Mapping[str, Any]],
+        decoded: Sequence[Decoded],
     ) -> None:
         """Raise ErasureBarred for the first thing that stands before the erasure."""
         by_id = {entry["id"]: (one, entry) for one, entry in zip(stored, decoded, strict=True)}

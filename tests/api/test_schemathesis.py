@@ -17,6 +17,7 @@ from schemathesis.specs.openapi import checks
 
 from api.routes import ROUTES
 from api.routing import Route
+from demo.caller import Caller, until
 from ledger.catalogue import CATALOGUE
 from tests.api.test_end_to_end import ACTOR, BIN, run
 
@@ -45,16 +46,22 @@ class Service:
             "position": str(len(CATALOGUE.registrations()) + 1),
             "id": next(stream_id for kind, stream_id in cases if kind == "case"),
         }
-        request = urllib.request.Request(
-            f"{url}/v1/events",
-            orjson.dumps(events),
-            {
-                "Content-Type": "application/cloudevents-batch+json",
-                "Authorization": f"Bearer {tokens['submitter']}",
-            },
-        )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            assert reply.status == 201
+        for event in events:
+            request = urllib.request.Request(
+                f"{url}/v1/events",
+                orjson.dumps(event),
+                {
+                    "Content-Type": "application/cloudevents+json",
+                    "Authorization": f"Bearer {tokens['submitter']}",
+                },
+            )
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                assert reply.status == 201
+        erased = next(e["subject"] for e in events if e["type"] == "erasure.executed")
+        self.erased = erased.partition("/")[2]
+        officer = Caller(url, tokens["dpo"], ACTOR)
+        path = f"/v1/cases/{self.erased}/erasure-certificate"
+        until(lambda: officer.ask(path)[0] == 200, 30, "the erasure is verified")
 
     def check(self, case: Case[Any], role: str, *, real: bool) -> int:
         """Send a request, of what exists and by somebody with a purpose where `real`, and hold
@@ -64,6 +71,8 @@ class Service:
             case.path_parameters.update(
                 {name: self.known[name] for name in case.path_parameters if name in self.known}
             )
+            if case.operation.path.endswith("erasure-certificate"):
+                case.path_parameters["id"] = self.erased
             headers |= {"Actor": ACTOR, "Purpose-Of-Use": PURPOSE}
             scope = {"hub": "E09000023", "organisation": "lewisham-council"}
             if scope.keys() <= (case.query or {}).keys():
@@ -104,6 +113,15 @@ def _asked(operation: Any, route: Route) -> st.SearchStrategy[Case[Any]]:
     if route.parameters:
         asked |= operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
     return asked
+
+
+def _plain(operation: Any, route: Route) -> Case[Any]:
+    """The simplest request of what exists."""
+    needed = [p for p in route.parameters if p.where in ("path", "query") and p.required]
+    return operation.Case(  # type: ignore[no-any-return]
+        path_parameters={p.name: "0" for p in needed if p.where == "path"},
+        query={p.name: "x" for p in needed if p.where == "query"},
+    )
 
 
 JSON = st.recursive(
@@ -155,6 +173,9 @@ def test_every_reply_is_documented(service: Service, route: Route) -> None:
         seen.add(service.check(case, role, real=real))
 
     held()
+    if route.method == "GET":
+        # At random, one that is answered well may not come up.
+        seen.update(service.check(_plain(operation, route), role, real=True) for role in ROLES)
     # What is never answered well has not been looked at. The slash in a partial tile's index is one
     # that OpenAPI has no way to say, and schemathesis none to send.
     assert "{index}" in route.template or seen & set(route.replies), seen

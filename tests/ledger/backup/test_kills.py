@@ -71,7 +71,7 @@ def test_a_restore_that_is_killed_is_run_again(world: World, tmp_path: Path, poi
     with pytest.raises(ConfigurationError):
         config.load(data)
     done = restore(request)
-    assert (done.size, done.destroyed) == (world.sizes[2], 1)
+    assert (done.size, done.destroyed) == (world.sizes[2], 2)
     assert not list(data.glob("restore.*"))
     left = {failure.reason.split(",")[0] for failure in check(config.load(data)).failures}
     assert left == {"its sealed fields were lost with a restore"}
