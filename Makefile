@@ -44,8 +44,9 @@ demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
 erasure: setup ## Record, share and erase a person, certify it, and look for what is left
 	$(BIN)/python -m demo.erasure
 
+# Three at a time also on two processors: many tests wait for another process.
 test: lint browser hsm ## Lint, types, import rules and the whole test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 # The tests look at pages in it; nothing else needs it.
 browser: ## Make sure that Chromium is there, which the tests use

@@ -5,10 +5,13 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ledger.cli import cli
 from tests.house.tree import ROOT, files, name, text_files
 
 PAGES = [path for path in files() if path.suffix == ".md"]
@@ -57,6 +60,12 @@ def _commands(text: str) -> list[list[str]]:
 
 @cache
 def _help(program: str, *subcommand: str) -> str:
+    if program == "hub-ledger":
+        import_module("api.cli")  # adds the commands that serve and keep
+        # In this process: there are many of its commands, and each start is a second.
+        shown = CliRunner().invoke(cli, [*subcommand, "--help"])
+        assert shown.exit_code == 0, (program, *subcommand)
+        return shown.output
     command = [str(Path(sys.executable).with_name(program)), *subcommand, "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, shlex.join(command)
