@@ -7,7 +7,7 @@ something has expired is told to those who can read so in the log, or could have
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ledger.access import (
@@ -18,7 +18,6 @@ from ledger.access import (
     controller_of,
     may_read_case,
     may_read_entry,
-    owner_in,
     sealed_classes,
 )
 from ledger.catalogue import CATALOGUE
@@ -27,6 +26,7 @@ from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import case_members, packed, read_entry_bundle, read_hash_tile
 from ledger.opening import Opener
 from ledger.openings import Openings
+from ledger.owners import owners_of, stream_of
 from ledger.projections.cases import CaseIndex, replay
 from ledger.queries import ENTRY, ENTRY_BUNDLES, FEED, Queries, ledger_stream
 from ledger.receipts import ReceiptMaker
@@ -117,23 +117,10 @@ class Reader:
             # The entry that says so is in the ledger stream, which whoever reads entries reads.
             raise expired() if self._store.has_expired(position) else NotFound
         entry = entries.decode(raw)
-        owner = self._owners([entry])[stream_of(entry)]
+        owner = owners_of(self._store, self._tombstones, [entry])[stream_of(entry)]
         if not may_read_entry(credential, entry, owner):
             raise NotFound
         return raw, entry, owner
-
-    def _owners(self, found: Sequence[Mapping[str, Any]]) -> dict[str, Owner]:
-        """Whose the streams of these entries are. An access stream is of whom it tells of."""
-        read = {stream_of(entry): streams_read(entry) for entry in found}
-        heads = self._store.stream_heads({*read, *(s for told in read.values() for s in told)})
-        owners: dict[str, Owner] = {}
-        for entry in found:
-            stream = stream_of(entry)
-            known = [heads[name] for name in (*read[stream], stream) if name in heads]
-            owners[stream] = (
-                Owner(known[0].hub, known[0].organisation) if known else owner_in(entry)
-            )
-        return owners
 
     async def feed(
         self,
@@ -169,7 +156,7 @@ class Reader:
         while len(found) < limit and scanned < MAX_SCAN:
             page = self._store.entries(reached + 1, min(1000, MAX_SCAN - scanned))
             decoded = [entries.decode(stored.raw) for stored in page]
-            owners = self._owners(decoded)
+            owners = owners_of(self._store, self._tombstones, decoded)
             for stored, entry in zip(page, decoded, strict=True):
                 if len(found) == limit:
                     break
@@ -385,16 +372,3 @@ def openable(credential: Credential, entry: Mapping[str, Any], owner: Owner) -> 
     if event_type is None:
         return []
     return [name for name, found in event_type.sealed.items() if found in classes]
-
-
-def stream_of(entry: Mapping[str, Any]) -> str:
-    """The stream of a decoded entry, as `kind/id`."""
-    return f"{entry['stream']['kind']}/{entry['stream']['id']}"
-
-
-def streams_read(entry: Mapping[str, Any]) -> list[str]:
-    """The streams that an entry of an access stream may tell of; none for other entries."""
-    stream = entry["stream"]
-    if stream["kind"] != "access":
-        return []
-    return [f"{kind}/{stream['id']}" for kind in sorted(entries.STREAM_KINDS - {"access"})]

@@ -78,6 +78,7 @@ class Recorder:
         """Record a client's events; one result for each, in order."""
         first = _first_of_each(submissions)
         _check_erasures_stand_alone(submissions)
+        _check_orders_stand_alone(submissions)
         instead = stand_ins(submissions)
         drafts: dict[Key, Draft] = {}
         last = RECHECK
@@ -195,11 +196,10 @@ class Recorder:
         await self._destroy_keys()
 
     async def _expiring(self, drafts: Sequence[Draft]) -> list[ExpiryPlan | None]:
-        """What each order to expire removes, worked out from the log as it is before these. Of
-        several the first removes it all; beside a new policy nothing is removed."""
+        """What an order to expire removes, worked out from the log as it is before these."""
         plans: list[ExpiryPlan | None] = [None] * len(drafts)
         orders = [place for place, item in enumerate(drafts) if item.event_type.type == ORDER]
-        if orders and not any(item.event_type.type in DECIDING for item in drafts):
+        if orders:
             asked = drafts[orders[0]].submission
             touched = frozenset(item.stream for item in drafts)
             plans[orders[0]] = await asyncio.to_thread(
@@ -270,6 +270,19 @@ def _check_erasures_stand_alone(submissions: Sequence[Submission]) -> None:
                 "An erasure must be the only event of its stream in a batch.",
                 [FieldError(f"/{index}/subject", "is the stream of other events of this batch")],
             )
+
+
+def _check_orders_stand_alone(submissions: Sequence[Submission]) -> None:
+    """An order to expire is worked out from what was recorded before it: a batch holds one, and no
+    policy beside it, so that none is recorded and does nothing."""
+    deciding = {(s.source, s.id): s.type for s in submissions if s.type in (ORDER, *DECIDING)}
+    if ORDER in deciding.values() and len(deciding) > 1:
+        indexes = [index for index, s in enumerate(submissions) if s.type == ORDER]
+        raise Invalid(
+            "An order to expire stands beside no other order and no policy in a batch: send them "
+            "one after the other.",
+            [FieldError(f"/{indexes[-1]}/type", "is not the only one that decides on expiry")],
+        )
 
 
 def _results(drafts: Sequence[Draft], committed: Committed) -> list[Recorded]:

@@ -227,7 +227,8 @@ class Draft:
             and len(kept) == len(event.resealed)
             and len(kept) < len(places)
             and len(keys) <= 1
-            and not keys & self.destroyed
+            # Nor under what goes with it: the key that an erasure not carried out yet made.
+            and not keys & (self.destroyed | self._rows_left(stream))
             and not any(self._is_subject(row, stream) for row in self.sealed)
         )
 

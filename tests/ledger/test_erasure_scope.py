@@ -130,6 +130,32 @@ async def test_keys_that_could_not_be_changed_are_changed_at_the_next_start(
     assert check(directory).verdict is Verdict.VERIFIED
 
 
+async def test_an_erasure_right_after_another_keeps_what_both_keep(
+    ledger: Ledger, directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is recorded, and its keys are not changed yet."""
+    person = identified()
+    events = [person, act("support.offered", person.stream), act("case.closed", person.stream)]
+    recorded = await ledger.record(ANY, events)
+    before = await ledger.sealed(DPO, recorded[2].position, ACTOR, "review")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the key store's disk is busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(KeyStore, "destroy", fail)
+        with pytest.raises(ErasurePending):
+            await ledger.record(DPO, [erasure_of(events[0])])
+    (second,) = await ledger.record(DPO, [erasure_of(events[1])])
+    assert second.created
+    assert await ledger.sealed(DPO, recorded[2].position, ACTOR, "review") == before
+    for gone in recorded[:2]:
+        left = await ledger.sealed(DPO, gone.position, ACTOR, "review")
+        assert "reasons" not in left
+    await ledger.erasures_verified()
+    assert check(directory).verdict is Verdict.VERIFIED
+
+
 async def test_a_key_made_for_an_erasure_that_was_not_recorded_goes_with_the_stream(
     ledger: Ledger, directory: DataDirectory
 ) -> None:

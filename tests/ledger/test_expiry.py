@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from ledger.access import Role
+from ledger.access import Credential, Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
 from ledger.database import open_database
@@ -218,18 +218,51 @@ def waiting(life: Life, kind: str) -> tuple[int, dict[str, int]]:
 
 
 async def test_an_order_among_other_events(sqlite_directory: DataDirectory, later: None) -> None:
-    """It removes what was due before them; beside a new policy nothing."""
+    """It removes what was due before them, and stands beside no other order and no policy."""
     one, other = (StreamRef("case", str(uuid4())) for _ in range(2))
     with living(sqlite_directory) as life:
         await life.record(policy(), *(e(c) for c in (one, other) for e in (identified, closed)))
-        await life.record(policy(), act("expiry.ordered"))
+        for beside in (policy(), act("expiry.ordered")):
+            with pytest.raises(Invalid, match="one after the other"):
+                await life.record(beside, act("expiry.ordered"))
         assert spans_in(life.store) == []
-        batch = [act("case.reviewed", one), act("expiry.ordered"), act("expiry.ordered")]
+        batch = [act("case.reviewed", one), act("expiry.ordered")]
         recorded = await life.record(*batch)
         (explains,) = life.store.entries(recorded[-1].position + 1, 10)
         assert decode(explains.raw)["data"]["order"] == recorded[1].position
         assert life.store.stream(other.text) == []
         assert len(life.store.stream(one.text)) == 3
+
+
+async def test_who_read_an_expired_case_is_for_its_own_controller_to_see(
+    ledger: Ledger, later: None
+) -> None:
+    """Also where whoever read it first was of another organisation."""
+
+    def bound(role: Role, organisation: str) -> Credential:
+        return credential(
+            role,
+            all=False,
+            organisation=organisation,
+            hubs=frozenset({LEWISHAM}),
+            sources=frozenset({"some-cases"}),
+        )
+
+    await ledger.record(DPO, [policy(access_days=None)])
+    case = StreamRef("case", str(uuid4()))
+    await ledger.record(ANY, [identified(case), closed(case)])
+    await ledger.case(bound(Role.COORDINATOR, "other-council"), case.id, ACTOR, None)
+    await ledger.record(DPO, [act("expiry.ordered")])
+    with pytest.raises(Expired):
+        await ledger.case(DPO, case.id, ACTOR, None)
+    seen = {}
+    for organisation in ("lewisham-council", "other-council"):
+        found, _, _ = await ledger.feed(
+            bound(Role.DPO, organisation), types=frozenset({"record.consulted"}), limit=1000
+        )
+        seen[organisation] = [decode(raw)["stream"]["id"] for _, raw in found]
+    assert case.id in seen["lewisham-council"]
+    assert case.id not in seen["other-council"]
 
 
 async def test_one_order_removes_so_much_and_the_next_the_rest(
