@@ -7,8 +7,9 @@ registration is a pure function of the declaration: the same code always makes t
 
 import hashlib
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import orjson
@@ -25,13 +26,14 @@ Model = type[EventData]
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class EventType:
     """One type at one schema. Mappings keep the order of declaration; nobody changes them.
 
     `open` maps each open field to its kind, `sealed` each sealed field to its class, `fields` all
     of them to their class; all three hold the fields the service adds (`service_added`) too.
-    `json_schema` and `example` are the client's view, without those.
+    `json_schema` and `example` are the client's view, without those. What takes pydantic long is
+    made when it is first asked for: the writer, which starts anew after every crash, asks for none.
     """
 
     type: str
@@ -51,11 +53,24 @@ class EventType:
     fields: dict[str, str]
     descriptions: dict[str, str]
     service_added: frozenset[str]
-    json_schema: dict[str, Any]
-    json_schema_sha256: str
+    added_models: tuple[type[BaseModel], ...]
     example: dict[str, Any]
-    shapes: Mapping[str, Shape] = field(repr=False)
-    _added: Mapping[str, TypeAdapter[Any]] = field(repr=False)
+    shapes: Mapping[str, Shape]
+
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """The data that a client may submit, as JSON Schema 2020-12."""
+        return _json_schema(self.model)
+
+    @cached_property
+    def json_schema_sha256(self) -> str:
+        """SHA-256, in hexadecimal, of the schema in sorted JSON, as registrations have it."""
+        raw = orjson.dumps(self.json_schema, option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(raw).hexdigest()
+
+    @cached_property
+    def _added(self) -> Mapping[str, TypeAdapter[Any]]:
+        return _adapters(self.added_models)
 
     def validate(self, data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Split submitted data into its open and its sealed fields.
@@ -145,7 +160,6 @@ def describe(model: type[EventData]) -> EventType:
     }
     if about.recipient and not open_kinds.get("recipient_category", "").startswith("code:"):
         raise CatalogueError(f"{about.type}: a recipient's type has an open recipient_category")
-    json_schema = _json_schema(model)
     return EventType(
         type=about.type,
         schema=about.schema,
@@ -164,13 +178,9 @@ def describe(model: type[EventData]) -> EventType:
         fields={name: found.value for name, found in classes.items()},
         descriptions=_descriptions(about.type, [model, *added_models]),
         service_added=frozenset(added),
-        json_schema=json_schema,
-        json_schema_sha256=hashlib.sha256(
-            orjson.dumps(json_schema, option=orjson.OPT_SORT_KEYS)
-        ).hexdigest(),
+        added_models=tuple(added_models),
         example=about.example.cloud_event(about.type, about.schema),
         shapes=shapes,
-        _added=_adapters(added_models),
     )
 
 
@@ -189,7 +199,7 @@ def _shapes(type_name: str, model: type[BaseModel]) -> dict[str, Shape]:
     return shapes
 
 
-def _adapters(models: list[type[BaseModel]]) -> dict[str, TypeAdapter[Any]]:
+def _adapters(models: Iterable[type[BaseModel]]) -> dict[str, TypeAdapter[Any]]:
     return {
         name: TypeAdapter(annotation)
         for model in models

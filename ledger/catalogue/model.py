@@ -100,8 +100,9 @@ class Declaration:
 
 
 class _Strict(BaseModel):
+    # Built when it first validates something: most processes load the catalogue, and few validate.
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=False
+        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
     )
 
 
