@@ -17,7 +17,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from ledger import config
 from ledger.access import Credential, Operation, check_operation, check_scope
 from ledger.certifying import Certifier
-from ledger.database import DATABASE_ERRORS, is_postgres_url, open_database
+from ledger.database import database_errors, is_postgres_url, open_database
 from ledger.errors import Busy
 from ledger.expiring import Expirer
 from ledger.log.client import WriterClient
@@ -61,7 +61,7 @@ def _answering(
     async def call(ledger: "Ledger", /, *arguments: Asked.args, **named: Asked.kwargs) -> Given:
         try:
             return await method(ledger, *arguments, **named)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise Busy("The database does not answer now. Try again in a moment.") from error
 
     return call

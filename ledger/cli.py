@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from ledger import config
 from ledger.access import Role
-from ledger.database import DATABASE_ERRORS, Database, is_postgres_url, open_database
+from ledger.database import Database, database_errors, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, LedgerError
 from ledger.exports.bundles import write_log_bundle
 from ledger.initialise import initialise, join
@@ -48,7 +48,7 @@ def explained(command: Callable[..., Any]) -> Callable[..., Any]:
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise click.ClickException(f"{error.strerror}{where}") from None
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             # Its message may say where the database is, and what is in it.
             raise click.ClickException(
                 f"A database of the ledger cannot be used: {type(error).__name__}. Is its server "

@@ -7,29 +7,30 @@ has been rolled back. The log itself does not use this module: see `ledger.store
 
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import psycopg
-import psycopg_pool
 from eventsourcing.persistence import PersistenceError
-from psycopg.pq import PGconn, Ping
 
 from ledger.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ledger.postgresql import PostgresDatabase
 
 #: Milliseconds a SQLite transaction waits for another process's transaction to end.
 BUSY_MS: Final = 10_000
 
-#: Seconds a PostgreSQL transaction may be open without a word.
-IDLE_IN_TRANSACTION_SECONDS: Final = 15.0
-#: Seconds a PostgreSQL transaction may go on once it sends rows.
-SENDING_SECONDS: Final = 30.0
 
-#: What a database raises when it, its file or its server cannot do what was asked.
-DATABASE_ERRORS: Final = (OSError, sqlite3.Error, psycopg.Error, PersistenceError)
+def database_errors(*also: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a database raises when it, its file or its server cannot do what was asked. Asked when
+    something was raised: where the driver of PostgreSQL is not loaded, it raised nothing. Errors
+    named besides come first."""
+    driver = sys.modules.get("psycopg")
+    return (*also, OSError, sqlite3.Error, PersistenceError, *([driver.Error] if driver else []))
 
 
 def make_private_file(path: Path) -> None:
@@ -46,7 +47,11 @@ def is_postgres_url(location: str) -> bool:
 def check_reachable(location: str) -> None:
     """Raise ConfigurationError when a PostgreSQL server lets nobody in now: it does not answer, or
     is starting or ending. What a server that answers holds is not looked at."""
-    if is_postgres_url(location) and PGconn.ping(location.encode()) != Ping.OK:
+    if not is_postgres_url(location):
+        return
+    from psycopg.pq import PGconn, Ping
+
+    if PGconn.ping(location.encode()) != Ping.OK:
         raise ConfigurationError(
             "A PostgreSQL server that the ledger is on does not accept connections. Start it, or "
             "put the URL in ledger.toml right, and try again."
@@ -70,6 +75,9 @@ class Database(Protocol):
 
     dialect: str
     blob: str
+
+    def vacuum(self, table: str) -> None:
+        """Free the place of deleted rows, where that is not done as they are deleted."""
 
     def transaction(self) -> Any:
         """Context manager yielding a Cursor; commits at the end, rolls back on an exception."""
@@ -125,6 +133,9 @@ class SqliteDatabase:
             finally:
                 cursor.close()
 
+    def vacuum(self, table: str) -> None:
+        """Nothing is to be done: what is deleted is overwritten (secure_delete)."""
+
     def truncate_log(self) -> bool:
         """Empty the write-ahead log, which otherwise still holds what was deleted. False when a
         reader is in the way: try again."""
@@ -137,87 +148,13 @@ class SqliteDatabase:
             self._connection.close()
 
 
-class _PostgresCursor:
-    def __init__(self, cursor: "psycopg.Cursor[tuple[Any, ...]]") -> None:
-        self._cursor = cursor
-
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
-        # The SQL is this package's own constant text, never a caller's.
-        self._cursor.execute(sql.replace("?", "%s").encode(), params)
-
-    def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
-        limit_transaction(self, SENDING_SECONDS)
-        self._cursor.executemany(sql.replace("?", "%s").encode(), params)
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        return self._cursor.fetchone()
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self._cursor.fetchall()
-
-
-class _Executes(Protocol):
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> Any: ...
-
-
-def limit_transaction(rows: _Executes, seconds: float) -> None:
-    """Have PostgreSQL end this transaction, whatever it is doing, that many seconds from now. Rows
-    are sent without waiting for answers, and whoever stands still in the middle of that is not idle
-    to the server: its locks would be held for good. Before version 17 nothing limits that."""
-    rows.execute(
-        "SELECT set_config('transaction_timeout', ?, true)"
-        " WHERE current_setting('server_version_num')::int >= 170000",
-        (f"{int(1000 * seconds)}ms",),
-    )
-
-
-def _let_go(connection: "psycopg.Connection[Any]") -> None:
-    """Have the server end a transaction whose process stands still: others wait for its locks."""
-    with connection.transaction():
-        connection.execute(
-            f"SET idle_in_transaction_session_timeout = {int(1000 * IDLE_IN_TRANSACTION_SECONDS)}"
-        )
-
-
-class PostgresDatabase:
-    """A pool of connections to one PostgreSQL database."""
-
-    dialect = "postgresql"
-    blob = "BYTEA"
-
-    def __init__(self, url: str, size: int = 4) -> None:
-        self._pool = psycopg_pool.ConnectionPool(
-            url,
-            min_size=1,
-            max_size=size,
-            open=True,
-            timeout=10.0,
-            name="hub-ledger-side",
-            configure=_let_go,
-        )
-
-    @contextmanager
-    def transaction(self) -> Iterator[Cursor]:
-        with self._pool.connection() as connection, connection.cursor() as cursor:
-            yield _PostgresCursor(cursor)
-
-    def vacuum(self, table: str) -> None:
-        """Free the place of deleted rows, so that what is written next may overwrite them."""
-        with self._pool.connection() as connection:
-            connection.autocommit = True
-            try:
-                connection.execute(f"VACUUM {table}".encode())
-            finally:
-                connection.autocommit = False
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-def open_database(location: str | Path) -> SqliteDatabase | PostgresDatabase:
+def open_database(location: str | Path) -> "SqliteDatabase | PostgresDatabase":
     """Open the database at a path or `postgresql://` URL; raises the driver's error if it cannot
     be reached."""
     text = str(location)
     if is_postgres_url(text):
+        # Its driver takes as long to load as all the rest of the writer.
+        from ledger.postgresql import PostgresDatabase
+
         return PostgresDatabase(text)
     return SqliteDatabase(Path(text))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errors import NoPolicy, VaultUnavailable
 from ledger.retention import KINDS, POLICY, Periods, Waits, periods_in_force, why_not
 from ledger.store.base import Store
@@ -119,7 +119,7 @@ class Expirer:
         """The same with the ids of the keys that the key store has for them."""
         try:
             held = self._keys.ids_of([one.stream for one in doomed])
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
         return tuple(
             Doomed(

@@ -12,8 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from ledger import config
 from ledger.database import Database, is_postgres_url, open_database
 from ledger.errors import ConfigurationError
@@ -120,6 +118,8 @@ def _check_is_empty(database: str) -> None:
         raise ConfigurationError(
             "--database takes a postgresql:// URL; without it the ledger is on SQLite."
         )
+    import psycopg
+
     try:
         with closing(psycopg.connect(database, connect_timeout=10)) as connection:
             row = connection.execute("SELECT to_regclass('head') IS NOT NULL").fetchone()

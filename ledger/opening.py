@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.catalogue import CATALOGUE
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errors import IntegrityAlarm, VaultUnavailable
 from ledger.store.base import Store
 from ledger.store.lost import is_lost
@@ -47,7 +47,7 @@ class Opener:
         raises VaultUnavailable when the key store cannot."""
         try:
             return apply_erasures(self._keys, self._store.destroyed_keys)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def open(self, position: int, entry: Mapping[str, Any]) -> Opened:
@@ -80,7 +80,7 @@ class Opener:
         VaultUnavailable."""
         try:
             return self._keys.wrapped(key_ids)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def vacuum_keys(self) -> None:
@@ -88,7 +88,7 @@ class Opener:
         VaultUnavailable."""
         try:
             self._keys.vacuum()
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def seals_subject(self, entry: Mapping[str, Any]) -> bool:
@@ -122,7 +122,7 @@ class Opener:
     def _find_keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         try:
             return self._keys.keys(key_ids)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def _open(

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errorlog import log_error
 from ledger.errors import IntegrityAlarm, LedgerError
 from ledger.log.client import WriterClient
@@ -80,7 +80,7 @@ class RotationRecorder:
         while not stopping.is_set():
             try:
                 await self.record()
-            except (LedgerError, *DATABASE_ERRORS) as error:
+            except database_errors(LedgerError) as error:
                 log_error("a rotation of the wrapping key is not recorded yet", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from threading import Lock
 from typing import Final
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errors import Expired, VaultUnavailable
 from ledger.store.base import Store
 from ledger.store.expiry import MARK_BYTES, expiry_state, find_tombstones
@@ -53,7 +53,7 @@ class Tombstones:
             return key_id, self._of(key_id)
         try:
             return self._keys.keys_for([_KEY])[_KEY]
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
 
     def look(self, ids: Collection[Id], streams: Iterable[str]) -> Gone:
@@ -82,7 +82,7 @@ class Tombstones:
             if key_id not in self._known:
                 try:
                     found = self._keys.keys([key_id])
-                except DATABASE_ERRORS as error:
+                except database_errors() as error:
                     raise VaultUnavailable(
                         "The key store does not answer. Try again later."
                     ) from error

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errorlog import log_error
 from ledger.errors import LedgerError
 from ledger.intake import Draft, service_draft
@@ -85,7 +85,7 @@ class Verifying:
         """A step that fails is logged and taken again: nothing waits for it but the certificate."""
         try:
             await step
-        except (LedgerError, *DATABASE_ERRORS) as error:
+        except database_errors(LedgerError) as error:
             log_error("an erasure could not be verified yet", error)
 
     async def _take_up(self) -> None:

@@ -17,7 +17,7 @@ from ledger import config
 from ledger.backup.known import issued, known_checkpoints
 from ledger.backup.tail import open_tail
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.initialise import initialise
 from ledger.store import open_store
@@ -92,7 +92,7 @@ def _what_is_left(directory: DataDirectory, policy: Policy) -> tuple[int, list[T
             head, newest = store.head(), store.newest_publication()
         published = [accept(newest[1], policy, "the newest publication")] if newest else []
         return 0 if head is None else head.size, published
-    except (*DATABASE_ERRORS, FormatError):
+    except database_errors(FormatError):
         return 0, []
 
 

@@ -125,7 +125,7 @@ class PostgresSnapshot:
 
 def snapshot_of(location: str) -> Snapshot:
     """This moment of the database at a `postgresql://` URL or SQLite path; raises one of
-    DATABASE_ERRORS."""
+    database_errors."""
     return (
         PostgresSnapshot(location) if is_postgres_url(location) else SqliteSnapshot(Path(location))
     )

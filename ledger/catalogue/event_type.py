@@ -22,6 +22,7 @@ from ledger_verifier.formats.entry import STREAM_KINDS, is_type_name
 
 #: `type` is also the name of a field below, and would hide the builtin there.
 Model = type[EventData]
+ModelClass = type[BaseModel]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -53,7 +54,7 @@ class EventType:
     fields: dict[str, str]
     descriptions: dict[str, str]
     service_added: frozenset[str]
-    added_models: tuple[type[BaseModel], ...]
+    added_models: tuple[ModelClass, ...]
     example: dict[str, Any]
     shapes: Mapping[str, Shape]
 

@@ -20,7 +20,7 @@ from typing import Final
 from rich.console import Console
 
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS, Cursor, check_reachable
+from ledger.database import Cursor, check_reachable, database_errors
 from ledger.errors import ConfigurationError
 from ledger.fsck.checkpoints import (
     check_head,
@@ -82,7 +82,7 @@ def check(
         ):
             run = _Check(directory, rows, store.position_sql, policy, digest, guard)
             return _checked(run, progress)
-    except DATABASE_ERRORS as error:
+    except database_errors() as error:
         reason = f"the event store cannot be read: {type(error).__name__}"
         return failed_report("database", policy, digest, reason)
 
@@ -211,7 +211,7 @@ def _checked(check: _Check, progress: Progress | None) -> Report:
     rows, findings = check.rows, check.findings
     try:
         return check.run(progress)
-    except DATABASE_ERRORS as error:
+    except database_errors() as error:
         untyped = check.directory.embedded
         failure = unreadable(rows, check.position_sql, error, None, untyped=untyped)
     except Exception as error:  # noqa: BLE001 - whatever is stored, the answer is a report

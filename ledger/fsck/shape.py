@@ -8,7 +8,7 @@ looked at before anything else is.
 
 from collections.abc import Iterator
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.store.expiry import MARK_BYTES
 from ledger.store.records import EVENTS_TABLE
 from ledger.store.rows import Rows, key_column
@@ -125,7 +125,7 @@ def misshapen(rows: Rows, position_sql: str, *, untyped: bool) -> Iterator[Failu
                 f" FROM {table} WHERE {' OR '.join(wrong.values())} LIMIT {_MOST}"
             )
             found = rows.fetchall()
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             yield unreadable(rows, position_sql, error, table, untyped=untyped)
             # A transaction in which a statement failed may answer nothing more.
             return
@@ -169,14 +169,14 @@ def _first_unreadable(rows: Rows, key: str) -> int | None:
     try:
         rows.execute(f"SELECT MAX({key}) FROM {EVENTS_TABLE}")
         last = rows.fetchone()[0] or 0
-    except DATABASE_ERRORS:
+    except database_errors():
         return None
     start, step = 1, 256
     while start <= last:
         try:
             rows.execute(statement, (start, start + step))
             rows.fetchall()
-        except DATABASE_ERRORS:
+        except database_errors():
             if step == 1:
                 return start - 1
             step = 1

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from ledger.database import DATABASE_ERRORS, Cursor, Database, is_postgres_url, open_database
+from ledger.database import Cursor, Database, database_errors, is_postgres_url, open_database
 from ledger.errors import VaultUnavailable
 from ledger.vault.wrapped import Wrapping
 from ledger.vault.wrapper import KeyWrapper
@@ -123,7 +121,7 @@ class Vault:
         try:
             with self._database.transaction() as rows:
                 yield rows
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             reason = f"the key store cannot be read: {type(error).__name__}"
             raise KeyStoreError(reason) from error
 
@@ -138,10 +136,12 @@ class Vault:
                 return "the key store is an empty file"
         try:
             if is_postgres_url(self._location):
+                import psycopg
+
                 # A pool of connections tries again and again, and says less of why.
                 psycopg.connect(self._location, connect_timeout=10).close()
             self._database = open_database(self._location)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             return f"the key store cannot be opened: {type(error).__name__}"
         return None
 
@@ -166,6 +166,6 @@ class Vault:
             return self._wrapping.unwrap_what_opens(wrapped)
         except VaultUnavailable as error:
             raise KeyStoreError(f"the keys cannot be unwrapped: {error.detail}") from error
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             reason = f"the key store cannot be read: {type(error).__name__}"
             raise KeyStoreError(reason) from error

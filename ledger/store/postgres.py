@@ -19,8 +19,8 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import dict_row, tuple_row
 
-from ledger.database import limit_transaction
 from ledger.errors import ConfigurationError
+from ledger.postgresql import limit_transaction
 from ledger.store.base import AppendTransaction, Store, create_statements
 from ledger.store.records import EVENTS_TABLE, StoredEntry
 from ledger.store.rows import Rows, select_head

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errors import VaultUnavailable
 from ledger.vault.keystore import NEXT, KeyStore, StreamKey
 from ledger.vault.threads import in_key_thread
@@ -53,7 +53,7 @@ class KeyRing:
         wanted = (stream, NEXT)
         try:
             return (await in_key_thread(self._store.keys_for, (wanted,)))[wanted]
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable(
                 "The key store does not answer. Nothing was recorded."
             ) from error

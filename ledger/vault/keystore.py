@@ -16,11 +16,10 @@ from typing import Final
 from uuid import uuid4
 
 from ledger.database import (
-    DATABASE_ERRORS,
     Cursor,
     Database,
-    PostgresDatabase,
     SqliteDatabase,
+    database_errors,
 )
 from ledger.errorlog import log_error
 from ledger.errors import VaultUnavailable
@@ -71,7 +70,7 @@ class KeyStore:
         when it is gone, or its keeper or the key store cannot be asked."""
         try:
             self._wrapping.check(self._wrapping.registered()[-1])
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise VaultUnavailable(
                 "The key store cannot be used: it does not answer, or is no whole key store of "
                 f"this version ({type(error).__name__})."
@@ -255,9 +254,8 @@ class KeyStore:
             )
 
     def vacuum(self) -> None:
-        """Free the place of deleted keys in a PostgreSQL table; a SQLite file overwrote them."""
-        if isinstance(self._database, PostgresDatabase):
-            self._database.vacuum("stream_keys")
+        """Free the place of deleted keys, which a SQLite file overwrote."""
+        self._database.vacuum("stream_keys")
 
     def close(self) -> None:
         self._database.close()

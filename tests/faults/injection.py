@@ -12,14 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ledger.database import (
-    Cursor,
-    PostgresDatabase,
-    SqliteDatabase,
-    is_postgres_url,
-)
+from ledger.database import Cursor, SqliteDatabase, is_postgres_url
 from ledger.log.guard import Guard
-from ledger.store import PostgresStore, SqliteStore, Store
+from ledger.postgresql import PostgresDatabase
+from ledger.store import SqliteStore, Store
+from ledger.store.postgres import PostgresStore
 from ledger.store.rows import Rows
 
 When = Literal["before", "after"]

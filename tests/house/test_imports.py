@@ -24,3 +24,13 @@ def test_contracts_name_every_part_of_the_service_and_the_verifier() -> None:
         there = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
         there |= {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
         assert named == there
+
+
+def test_a_ledger_on_sqlite_does_not_load_the_driver_of_postgresql() -> None:
+    """It takes as long as all the rest, and each process of a ledger would pay for it."""
+    modules = "ledger.log.writer, ledger.projections.runner, ledger.application"
+    told = f"import sys, {modules}; print([m for m in sys.modules if m.startswith('psycopg')])"
+    result = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"

@@ -13,11 +13,12 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError
 
-from ledger import database
+from ledger import postgresql
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS, open_database
+from ledger.database import database_errors, open_database
 from ledger.log.guard import Guard
-from ledger.store import PostgresStore, postgres
+from ledger.store import postgres
+from ledger.store.postgres import PostgresStore
 from ledger.store.rows import select_head
 from ledger.vault.erasure import check_against_log
 from ledger.vault.keystore import KeyStore, StreamKey
@@ -52,7 +53,7 @@ def test_one_publisher_at_a_time(
 ) -> None:
     one, other = stores
     assert [one.try_publisher(), other.try_publisher(), one.try_publisher()] == [True, False, True]
-    with pytest.raises(DATABASE_ERRORS, match="not the publisher"):
+    with pytest.raises(database_errors(), match="not the publisher"):
         other.publish(2, b"by another", "2026-01-01T00:00:00.000Z")
     one.close()
     wait_for_publishers_lock(first.database)
@@ -72,7 +73,7 @@ def test_a_publisher_that_falls_silent_is_replaced_and_publishes_nothing_more(
     assert other.try_publisher()
     before = other.publications()
     # It was about to publish what it had read before it fell silent.
-    with pytest.raises(DATABASE_ERRORS):
+    with pytest.raises(database_errors()):
         one.publish(2, b"stale", "2026-01-01T00:00:00.000Z")
     assert other.publications() == before
     assert not one.try_publisher()
@@ -127,14 +128,14 @@ def test_a_replica_that_stops_while_it_sends_entries_holds_up_nobody_for_long(
 def test_a_replica_that_stops_while_it_sends_keys_holds_up_nobody_for_long(
     first: DataDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "SENDING_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "SENDING_SECONDS", 0.5)
     reached: list[str] = []
     insert = "INSERT INTO stream_keys (key_id, stream, key_class, wrapped) VALUES (?, ?, ?, ?)"
     stream = f"case/{uuid4()}"
     with (
         closing(open_database(first.key_database)) as still,
         closing(open_database(first.key_database)) as other,
-        pytest.raises(DATABASE_ERRORS),
+        pytest.raises(database_errors()),
         still.transaction() as rows,
     ):
         rows.executemany(insert, [(str(uuid4()), stream, "subject", b"stalled")])
@@ -173,13 +174,13 @@ def test_a_long_look_at_the_log_is_not_cut_off(
 def test_a_replica_that_stops_while_it_makes_keys_holds_up_nobody_for_long(
     first: DataDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "IDLE_IN_TRANSACTION_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "IDLE_IN_TRANSACTION_SECONDS", 0.5)
     insert = "INSERT INTO stream_keys (key_id, stream, key_class, wrapped) VALUES (?, ?, ?, ?)"
     stream = f"case/{uuid4()}"
     with (
         closing(open_database(first.key_database)) as still,
         closing(open_database(first.key_database)) as other,
-        pytest.raises(DATABASE_ERRORS),
+        pytest.raises(database_errors()),
         still.transaction() as rows,
     ):
         rows.execute(insert, (str(uuid4()), stream, "subject", b"stalled"))
