@@ -2,9 +2,10 @@
 
 Guarantees: `expire` runs inside an append, so that the entry that says so and the removal are one
 transaction. Of a stream that expired the store keeps which positions it had (in one set with those
-of every other stream that expired with it, as the log has them), tombstones and, until the key
-store has destroyed them and after, the ids of its keys. A tombstone is a keyed hash: without the
-key, which is in the key store, it tells neither the stream nor the event.
+of every other stream that expired with it, as the log has them), tombstones and, for good, the ids
+of all its keys, those that erasures destroyed before among them: an older copy of the key store may
+hold them. A tombstone is a keyed hash: without the key, which is in the key store, it tells neither
+the stream nor the event.
 """
 
 from abc import ABC, abstractmethod
@@ -46,9 +47,15 @@ def expire(rows: Rows, position_sql: str, expiry: Expiry) -> None:
     )
     streams = [(one.stream,) for one in plan.doomed]
     rows.executemany("DELETE FROM stream_heads WHERE stream = ?", streams)
-    rows.executemany("DELETE FROM destroyed_keys WHERE stream = ?", streams)
+    # What erasures named stays named, without the stream: an older copy of the key store may still
+    # hold it. One that was not carried out yet is named by both.
     rows.executemany(
-        "INSERT INTO destroyed_keys (key_id, stream, position) VALUES (?, ?, ?)",
+        "UPDATE destroyed_keys SET stream = ?, position = ? WHERE stream = ?",
+        [(NO_STREAM, expiry.position, one.stream) for one in plan.doomed],
+    )
+    rows.executemany(
+        "INSERT INTO destroyed_keys (key_id, stream, position) VALUES (?, ?, ?)"
+        " ON CONFLICT (key_id) DO NOTHING",
         [
             (id_bytes(key_id), NO_STREAM, expiry.position)
             for one in plan.doomed
