@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ledger.database import DATABASE_ERRORS
+from ledger.errorlog import log_error
 from ledger.errors import LedgerError
 from ledger.opening import Opener
 from ledger.searching import search, size_of
@@ -49,7 +51,7 @@ class Scan:
         searched = self._search(known)
         clean: dict[int, list[str]] = {}
         for one in executed:
-            checked = self._check(one.position)
+            checked = self._checked(one.position)
             if not checked or one.position in searched.found:
                 continue
             if one.position in known and searched.done:
@@ -58,6 +60,16 @@ class Scan:
                 checked.append("tables-vacuumed")
             clean[one.position] = checked
         return clean
+
+    def _checked(self, position: int) -> list[str]:
+        """As `_check`. What is wrong with one stream, whatever it is, holds up no other."""
+        try:
+            return self._check(position)
+        except (LedgerError, *DATABASE_ERRORS):
+            raise
+        except Exception as error:  # noqa: BLE001 - what is stored may be altered in any way
+            log_error("an erasure could not be looked at", error)
+            return []
 
     def _check(self, position: int) -> list[str]:
         """What of the key store and the tables was checked; nothing when something is left."""

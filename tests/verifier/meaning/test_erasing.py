@@ -134,6 +134,11 @@ def test_everyone_who_had_the_data_is_outstanding_until_they_confirm() -> None:
         "erasure-complete",
         False,
     )
+    # An early one does not stand in the way of a true one, nor another early one after that.
+    late = {**passed, "stream": {**passed["stream"], "version": 10}, "id": id_of(10)}
+    assert folded(*found, early, late).status == "erasure-complete"
+    again = {**early, "stream": {**early["stream"], "version": 10}, "id": id_of(10)}
+    assert folded(*found, passed, again).status == "erasure-complete"
     # A system that sends more about the person owes another confirmation.
     more = folded(*found, passed, entry(10, *CLOSED, source="met-crimint"))
     assert (more.outstanding, more.status) == (("source/met-crimint",), "recorded-since-erasure")

@@ -156,6 +156,7 @@ def erasure_verified(state: CaseState, act: Act) -> Changes:
     return _noted(
         state,
         act,
+        lambda e: e.verified_at is None,
         verified_at=act.occurred_at,
         checked=_of(str, said.get("checked")) or (),
         horizon_days=days if type(days) is int else None,
@@ -163,17 +164,15 @@ def erasure_verified(state: CaseState, act: Act) -> Changes:
 
 
 def horizon_passed(state: CaseState, act: Act) -> Changes:
-    return _noted(state, act, horizon_passed_on=act.occurred_at)
+    # One that was stated early is not believed, and must not stand in the way of a true one.
+    return _noted(state, act, lambda e: not e.gone_from_backups, horizon_passed_on=act.occurred_at)
 
 
-def _noted(state: CaseState, act: Act, **noted: Any) -> Changes:
-    """Note something of the erasure that the act names, once."""
-    (name, _) = next(iter(noted.items()))
+def _noted(state: CaseState, act: Act, wanting: Callable[[Erasure], bool], **noted: Any) -> Changes:
+    """Note something of the erasure that the act names, where it is wanting."""
     named = act.text("executed_event")
     changed = tuple(
-        replace(erasure, **noted)
-        if erasure.id == named and getattr(erasure, name) is None
-        else erasure
+        replace(erasure, **noted) if erasure.id == named and wanting(erasure) else erasure
         for erasure in state.erasures
     )
     return {"erasures": changed}
