@@ -85,6 +85,15 @@ def restore(
             f"Sealed fields of {done.lost} entries, under one of their two keys, were in no copy. "
             "The service declares them lost when it starts, before it answers anything."
         )
+    if done.expired:
+        click.echo(
+            f"Entries that have expired since the backup, and are not brought back: {done.expired}."
+        )
+    if done.unknown:
+        click.echo(
+            f"Of {done.unknown} expired entries only the positions are known: where the stream is "
+            "not known either, such an event is recorded as new if it is sent again."
+        )
     for path in done.aside:
         click.echo(f"What was in the way is now {path}: destroy it when it is not needed.")
     for manifest in done.manifests:

@@ -1,28 +1,36 @@
 """The key store of a restore: the one that is still there, or one from its own backup.
 
-Guarantees: before anything is put in place, every key that an erasure of the restored log names is
-destroyed. A key store that has carried out erasures which the log does not hold, or that lacks a
-key which a sealed row is under, cannot be right beside that event store, and is refused.
+Guarantees: before anything is put in place, every key that an erasure or expiry of the restored log
+names is destroyed, and where streams have expired that the key store may still have keys of, every
+key of a stream that the log does not have: nothing names those any more. A key store that has
+carried out erasures which the log does not hold, or that lacks a key which a sealed row is under,
+cannot be right beside that event store, and is refused. How far erasures are carried out is noted
+last, so that whatever is interrupted is done again.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 import orjson
 import psycopg
 
 from ledger.backup.archive import ArchiveReader
+from ledger.backup.expired import KeysOfExpired
 from ledger.backup.make import table_part
 from ledger.backup.place import Staging
 from ledger.backup.tables import fill, tables_of_stores
 from ledger.config import DataDirectory
 from ledger.database import Database, SqliteDatabase, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, IntegrityAlarm
-from ledger.store.records import DestroyedKey
-from ledger.vault.erasure import apply_erasures, check_against_log
+from ledger.store.expiry import NO_STREAM
+from ledger.vault.erasure import Destroyed, check_against_log
 from ledger.vault.keepers import open_wrapper
-from ledger.vault.keystore import KeyStore
+from ledger.vault.keystore import TOMBSTONES, KeyStore
+
+#: The key that tombstones are made under is of no stream.
+TOMBSTONE_KEY: Final = ("", TOMBSTONES)
 
 
 class KeyTarget:
@@ -78,13 +86,63 @@ class KeyTarget:
                         fill(rows, table, archive.lines(table_part(table)), columns)
         return self._location
 
-    def erase(self, size: int, destroyed: Callable[[int], Sequence[DestroyedKey]]) -> None:
+    def of_expired(self) -> KeysOfExpired:
+        """What an expiry asks of the key store."""
+        return KeysOfExpired(self._tombstones, self._ids_of)
+
+    def _tombstones(self, key_id: str | None) -> tuple[str, bytes]:
+        with self._open() as database:
+            keys = self._store(database)
+            if key_id is None:
+                return keys.keys_for([TOMBSTONE_KEY])[TOMBSTONE_KEY]
+            found = keys.keys([key_id])
+        if key_id not in found:
+            raise IntegrityAlarm(
+                "The key store lacks the key that what has expired is told by: it is older than "
+                "the first expiry. Restore a backup of the key store that was made with the event "
+                "store's, or later."
+            )
+        return key_id, found[key_id]
+
+    def _ids_of(self, streams: Sequence[str]) -> dict[str, list[str]]:
+        with self._open() as database:
+            return self._store(database).ids_of(streams)
+
+    def erase(self, size: int, destroyed: Destroyed) -> None:
         """Destroy every key that the restored log of this size says is destroyed; raises
         IntegrityAlarm when the key store is ahead of that log."""
         with self._open() as database:
             keys = self._store(database)
             check_against_log(keys, lambda: size)
-            apply_erasures(keys, destroyed)
+            through = keys.applied_through()
+            named = destroyed(through)
+            keys.destroy([(key.key_id, key.stream, key.kept) for key in named], through)
+
+    def settle(
+        self,
+        destroyed: Destroyed,
+        expired_through: int,
+        recorded: Callable[[Sequence[str]], Collection[str]],
+    ) -> None:
+        """Once the log is found good: destroy the keys of streams that it does not have, if streams
+        have expired since the key store last destroyed any, and note how far it has come.
+        `recorded` are those of some streams that the log has."""
+        with self._open() as database:
+            keys = self._store(database)
+            before = keys.applied_through()
+            through = max([expired_through, *(key.position + 1 for key in destroyed(before))])
+            if through > before:
+                strays = self._strays(database, recorded) if expired_through > before else []
+                keys.destroy([(key_id, NO_STREAM, False) for key_id in strays], through)
+
+    def _strays(
+        self, database: Database, recorded: Callable[[Sequence[str]], Collection[str]]
+    ) -> list[str]:
+        with database.transaction() as rows:
+            rows.execute("SELECT key_id, stream FROM stream_keys WHERE stream <> ''")
+            streams = {str(key_id): str(stream) for key_id, stream in rows.fetchall()}
+        there = recorded(sorted(set(streams.values())))
+        return [key_id for key_id, stream in streams.items() if stream not in there]
 
     def check_complete(self, in_use: Collection[str]) -> None:
         """Every key that a sealed row is under must be there; raises IntegrityAlarm."""

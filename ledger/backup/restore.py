@@ -2,10 +2,10 @@
 
 Guarantees: nothing is put in place that has not been verified whole by `fsck`, that is smaller than
 the largest checkpoint known of the log or of another history, or beside whose event store the key
-store cannot be right. Every erasure that the restored log records is carried out first, on sealed
-rows and on keys. What was sealed and is lost is noted, and declared by an entry before the service
-answers anything. A ledger that is there is never written over; a restore that was interrupted
-leaves nothing that can be served, and can be run again.
+store cannot be right. Every erasure and expiry that the restored log records is carried out first,
+on entries, sealed rows and keys. What was sealed and is lost is noted, and declared by an entry
+before the service answers anything. A ledger that is there is never written over; a restore that
+was interrupted leaves nothing that can be served, and can be run again.
 """
 
 import hashlib
@@ -31,9 +31,10 @@ from ledger.fsck import check_rows
 from ledger.log.tree import node_from_cells
 from ledger.store import Store, open_store
 from ledger.store.erased import select_destroyed
+from ledger.store.expiry import count_blank_tombstones, count_expired, expiry_state
 from ledger.store.lost import select_undeclared
-from ledger.store.records import EVENTS_TABLE
-from ledger.store.rows import Rows, id_text, select_cells, select_head
+from ledger.store.records import EVENTS_TABLE, DestroyedKey
+from ledger.store.rows import Rows, id_text, select_cells, select_head, select_stream_heads
 from ledger.tokens import TokenStore
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.audit.trust import Trusted
@@ -59,13 +60,16 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What came of it: entries of the backup and of the ledger now, keys that erasures since the
-    backup destroyed, losses of sealed fields that will be declared, files moved aside, and the
-    manifests of the archives."""
+    backup destroyed, losses of sealed fields that will be declared, entries that have expired since
+    the backup, entries that have expired and of which nothing tells a retry, files moved aside, and
+    the manifests of the archives."""
 
     backup_size: int
     size: int
     destroyed: int
     lost: int
+    expired: int
+    unknown: int
     aside: tuple[Path, ...]
     manifests: tuple[Manifest, ...]
 
@@ -220,7 +224,7 @@ class _Run:
             if there:
                 self._recognise(rows)
             else:
-                self._load(rows, store)
+                self._load(rows, store, key_target)
             self._verify(rows, store, staged, key_target)
 
     def _expected(self) -> bytes:
@@ -240,7 +244,7 @@ class _Run:
                 "ledger.toml, or with --database where there is no ledger.toml."
             )
 
-    def _load(self, rows: Rows, store: Store) -> None:
+    def _load(self, rows: Rows, store: Store, key_target: KeyTarget) -> None:
         tables = tables_of_stores()[0]
         unknown = [
             name
@@ -260,7 +264,8 @@ class _Run:
         if head is None or head.checkpoint != self.events.read(CHECKPOINT):
             raise IntegrityAlarm("The backup's head is not the one that its manifest names.")
         if self.tail is not None and self.tail.size > head.size:
-            append_tail(rows, store, head, self.tail, self._expected())
+            keys = key_target.of_expired()
+            append_tail(rows, store, head, self.tail, self._expected(), keys)
 
     def _verify(
         self, rows: Rows, store: Store, staged: DataDirectory, key_target: KeyTarget
@@ -275,7 +280,11 @@ class _Run:
                     "are of different histories. Do not serve it; compare both with a checkpoint "
                     "that an auditor holds."
                 )
-        key_target.erase(head.size, lambda start: select_destroyed(rows, store.position_sql, start))
+
+        def destroyed(start: int) -> Sequence[DestroyedKey]:
+            return select_destroyed(rows, store.position_sql, start)
+
+        key_target.erase(head.size, destroyed)
         key_target.check_complete(_keys_in_use(rows))
         digest = hashlib.sha256(self.raw_policy).hexdigest()
         report = check_rows(staged, rows, store.position_sql, self.policy, digest, restoring=True)
@@ -287,6 +296,9 @@ class _Run:
                 f"What the backup would restore does not verify: {reason}{where}. Nothing was put "
                 "in place. Use another backup."
             )
+        key_target.settle(
+            destroyed, expiry_state(rows)[0], lambda streams: select_stream_heads(rows, streams)
+        )
 
 
 def _is_there(location: str) -> bool | None:
@@ -333,6 +345,15 @@ def _told(
     with closing(open_store(directory.database)) as store, store.read() as rows:
         head, lost = select_head(rows), select_undeclared(rows)
         destroyed = len(store.destroyed_keys(size))
+        expired, unknown = count_expired(rows, size), count_blank_tombstones(rows)
     assert head is not None
-    entries = sum(one.entries for one in lost)
-    return Restored(size, head.size, destroyed, entries, tuple(aside), tuple(manifests))
+    return Restored(
+        size,
+        head.size,
+        destroyed,
+        sum(one.entries for one in lost),
+        expired,
+        unknown,
+        tuple(aside),
+        tuple(manifests),
+    )

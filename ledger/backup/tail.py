@@ -3,19 +3,22 @@
 Guarantees: the whole bundle is verified by the verifier's own engine first, and every checkpoint
 known is of it. What is appended are its entries, byte for byte, in their places, with the columns
 and tables that follow from them; its erasures delete sealed rows as they did then. What was sealed
-in the tail is in no bundle: it is noted as lost, and nothing but that is. A tail in which entries
-expired is refused: what tells their retries is in no bundle.
+in the tail is in no bundle: it is noted as lost, and nothing but that is. Entries of the tail that
+have expired have no bytes: their leaf hashes are those of the tail's own tiles, which the root
+proves, and what the expiries removed of the backup's entries is removed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from ledger.backup.expired import Expired, KeysOfExpired
 from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.log.tree import Tree
 from ledger.store import Store
@@ -42,10 +45,9 @@ from ledger_verifier.audit.trust import Trusted, accept
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.bundle import BundleReader
 from ledger_verifier.formats.errors import BundleError, FormatError
-from ledger_verifier.formats.merkle import leaf_hash
+from ledger_verifier.formats.merkle import HASH_SIZE, leaf_hash
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.tiles import TILE_WIDTH, Tile
-from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
 from ledger_verifier.meaning.schemas import RESERVED_TYPES, SCHEMA_REGISTERED, Lost, Registry
 
@@ -82,6 +84,20 @@ class Tail:
             skipped = max(0, start - first)
             yield first + skipped, self._reader.entries(Tile(None, index, width))[skipped:]
 
+    def leaves(self, first: int, group: Sequence[bytes]) -> list[bytes]:
+        """Leaf hashes of a group that `entries_from` gave; where an entry has no bytes, the one
+        that the hash tile has."""
+        leaves = [leaf_hash(raw) for raw in group]
+        if not all(group):
+            start = first - first % TILE_WIDTH
+            width = min(TILE_WIDTH, self.size - start)
+            tile = self._reader.tile(Tile(0, first // TILE_WIDTH, width))
+            for place, raw in enumerate(group):
+                if not raw:
+                    at = (first - start + place) * HASH_SIZE
+                    leaves[place] = tile[at : at + HASH_SIZE]
+        return leaves
+
 
 @contextmanager
 def open_tail(path: Path, policy: Policy) -> Iterator[Tail]:
@@ -103,53 +119,59 @@ def open_tail(path: Path, policy: Policy) -> Iterator[Tail]:
         yield Tail(reader, trusted)
 
 
-def append_tail(rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: bytes) -> Head:
-    """Put the entries after `head` into the store, and note what was lost with them; returns the
-    head they lead to, signed by `checkpoint`. Raises IntegrityAlarm when that is not the tree that
-    the bundle's checkpoint signs."""
+def append_tail(
+    rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: bytes, keys: KeysOfExpired
+) -> Head:
+    """Put the entries after `head` into the store, carry out what they say has expired, and note
+    what was lost with them; returns the head they lead to, signed by `checkpoint`. Raises
+    IntegrityAlarm when that is not the tree that the bundle's checkpoint signs."""
     transaction = AppendTransaction(rows, head, store)
     tree = Tree(head.size, head.edge, store.cells)
     missing = _Missing(rows, store.position_sql, head.size, tail.size)
+    expired = Expired(rows, store.position_sql, head.size)
     for first, group in tail.entries_from(head.size):
-        _refuse_expired(first, group)
-        append = _append_of(transaction, store, first, group)
-        append.cells = tree.extend([leaf_hash(raw) for raw in group])
-        append.head = replace(
-            append.head, size=tree.size, root=tree.root(), edge=tree.edge, checkpoint=checkpoint
-        )
         missing.learn(first, group)
-        transaction.write(append)
-        head = append.head
+        expired.learn(first, group)
+        for start, there in _stretches(first, group):
+            append = _append_of(transaction, store, start, there, head)
+            transaction.write(append)
+            head = append.head
+        cells = tree.extend(tail.leaves(first, group))
+        head = replace(
+            head, size=tree.size, root=tree.root(), edge=tree.edge, checkpoint=checkpoint
+        )
+        transaction.write(Append(head, tree.size, cells=cells))
     if (head.size, head.root) != (tail.size, tail.trusted.root):
         raise IntegrityAlarm(
             "The log bundle does not continue the backup: they are of different histories. Compare "
             "both with a checkpoint that an auditor holds."
         )
+    expired.carry_out(keys)
     for lost in missing.losses():
         note_lost(rows, lost)
     _publish(rows, tail.trusted, head)
     return head
 
 
-def _refuse_expired(first: int, group: Sequence[bytes]) -> None:
-    """An entry without bytes, or one that says of others that they have none."""
-    for position, raw in enumerate(group, first):
-        if not raw or orjson.loads(raw)["type"] == STREAM_EXPIRED:
-            raise IntegrityAlarm(
-                "Streams have expired since this backup was made, as the log bundle shows at entry "
-                f"{position}. The backup holds what has expired, and what would recognise it when "
-                "it comes again is in neither. Use a backup that was made after the last expiry."
-            )
+def _stretches(first: int, group: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """The entries of a group that have bytes, as far as they are next to each other, with the
+    position of the first."""
+    position = first
+    for there, some in groupby(group, bool):
+        stretch = list(some)
+        if there:
+            yield position, stretch
+        position += len(stretch)
 
 
 def _append_of(
-    transaction: AppendTransaction, store: Store, first: int, group: Sequence[bytes]
+    transaction: AppendTransaction, store: Store, first: int, group: Sequence[bytes], head: Head
 ) -> Append:
     """Everything that follows from some entries, but for the tree."""
     decoded = [entries.decode(raw) for raw in group]
     streams = [f"{entry['stream']['kind']}/{entry['stream']['id']}" for entry in decoded]
     heads = transaction.stream_heads(streams)
-    append = Append(Head(0, b"", (), b"", decoded[-1]["recorded_at"]), first)
+    append = Append(replace(head, recorded_at=decoded[-1]["recorded_at"]), first)
     for position, (raw, entry, stream) in enumerate(
         zip(group, decoded, streams, strict=True), first
     ):
@@ -194,6 +216,8 @@ class _Missing:
     def learn(self, first: int, group: Sequence[bytes]) -> None:
         """Take in entries of the tail, before they are put after the backup."""
         for position, raw in enumerate(group, first):
+            if not raw:
+                continue
             entry: dict[str, Any] = orjson.loads(raw)
             stream = f"{entry['stream']['kind']}/{entry['stream']['id']}"
             if entry["type"] == SCHEMA_REGISTERED:

@@ -20,6 +20,8 @@ from ledger.store.rows import Rows, chunks, find_duplicates, id_bytes, id_text, 
 MARK_BYTES: Final = 16
 #: The stream of a key whose stream expired.
 NO_STREAM: Final = ""
+#: In the place of an organisation, beside no hub: a tombstone that no event is told by.
+BLANK: Final = ""
 
 
 def expiry_statements(blob: str, integer: str) -> list[str]:
@@ -76,6 +78,27 @@ def expire(rows: Rows, position_sql: str, expiry: Expiry) -> None:
         " ON CONFLICT (one) DO UPDATE SET through = excluded.through",
         (expiry.position + 1, id_bytes(plan.mark_key)),
     )
+
+
+def insert_blank_tombstones(rows: Rows, marks: Iterable[bytes]) -> None:
+    """Keep tombstones of entries whose ids nobody knows any more, since a restore could not bring
+    them back before they expired: no event is told by them, but their number is right."""
+    rows.executemany(
+        "INSERT INTO tombstones (mark, hub, organisation) VALUES (?, ?, ?)",
+        [(mark, None, BLANK) for mark in marks],
+    )
+
+
+def count_blank_tombstones(rows: Rows) -> int:
+    """How many tombstones no event is told by."""
+    rows.execute("SELECT COUNT(*) FROM tombstones WHERE hub IS NULL AND organisation = ?", (BLANK,))
+    return int(rows.fetchone()[0])
+
+
+def count_expired(rows: Rows, since: int) -> int:
+    """How many entries have expired by entries of the log from that position on."""
+    rows.execute("SELECT SUM(last - first + 1) FROM expired WHERE position >= ?", (since,))
+    return int(rows.fetchone()[0] or 0)
 
 
 def expiry_state(rows: Rows) -> tuple[int, str | None]:

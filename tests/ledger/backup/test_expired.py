@@ -1,0 +1,134 @@
+"""Restoring a log of which streams have expired: what has expired stays away, whichever backups and
+tail are put together, and the rest is as it was."""
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ledger import config
+from ledger.application import Ledger
+from ledger.backup.expired import Expired as ExpiredSince
+from ledger.backup.expired import KeysOfExpired
+from ledger.config import DataDirectory
+from ledger.errors import Expired, IntegrityAlarm
+from ledger.exports.bundles import write_log_bundle
+from ledger.fsck import check
+from ledger.store import open_store
+from ledger_verifier.audit.engine import verify_log
+from ledger_verifier.audit.readers.archive import BundleLogReader
+from ledger_verifier.audit.report.model import Report, Verdict
+from ledger_verifier.formats.bundle import BundleReader
+from tests.faults.life import living
+from tests.ledger.acts import act
+from tests.ledger.backup.expiring_world import MANY, ExpiringWorld, stored_of
+from tests.ledger.copies import key_rows
+
+SQLITE = pytest.mark.parametrize("expiring", ["sqlite"], indirect=True, scope="session")
+
+
+def assert_nothing_expired_is_back(world: ExpiringWorld, data: Path) -> DataDirectory:
+    directory = config.load(data)
+    assert stored_of(world, directory.database) == []
+    with closing(open_store(directory.database)) as store:
+        assert store.stream_heads(one.text for one in world.expired) == {}
+    for stream in world.expired:
+        assert key_rows(directory, "WHERE stream = ?", stream.text) == []
+    for path in data.rglob("*"):
+        if path.is_file():
+            raw = path.read_bytes()
+            assert [one for one in world.secrets if one in raw] == [], path
+    return directory
+
+
+def report_of(directory: DataDirectory, log: Path) -> Report:
+    """What the verifier says of a log bundle."""
+    with log.open("rb") as file:
+        return verify_log(BundleLogReader(BundleReader(file)), directory.policy())
+
+
+def test_the_verifier_says_what_it_said_before(expiring: ExpiringWorld, tmp_path: Path) -> None:
+    done = expiring.restored(tmp_path / "data", 1, 1)
+    assert done.size == expiring.sizes[3] + 1
+    # Unknown are of `across` the last entry, of `erased` the two of its erasure, all of `within`.
+    assert (done.expired, done.unknown) == (len(expiring.positions) - 2, 1 + 2 + MANY + 2)
+    assert done.expired == done.unknown + 3 + 1
+    directory = assert_nothing_expired_is_back(expiring, tmp_path / "data")
+    with closing(open_store(directory.database)) as store:
+        write_log_bundle(store, tmp_path / "log.zip")
+    before = report_of(expiring.directory, expiring.log)
+    after = report_of(directory, tmp_path / "log.zip")
+    assert before.verdict is after.verdict is Verdict.VERIFIED, after.failures
+    assert (before.tree_size, before.checked) == (after.tree_size, after.checked)
+    assert after.checked["expired"] == len(expiring.positions) > 256
+    left = {failure.reason.split(",")[0] for failure in check(directory).failures}
+    assert left == {"its sealed fields were lost with a restore"}
+
+
+async def test_what_has_expired_is_not_recorded_again(
+    expiring: ExpiringWorld, tmp_path: Path
+) -> None:
+    """But for what nobody can know any more: an event of a stream that came and went between."""
+    data = tmp_path / "data"
+    await asyncio.to_thread(expiring.restored, data, 0, 0)
+    async with Ledger.open(data):
+        # Declares what was lost.
+        pass
+    directory = config.load(data)
+    with living(directory) as life:
+        for stream in (expiring.first, expiring.across, expiring.erased):
+            new = "case.reviewed" if stream.kind == "case" else "erasure.ordered"
+            for event in (*expiring.sent[stream.text], act(new, stream)):
+                with pytest.raises(Expired):
+                    await life.record(event)
+        (kept, *_) = expiring.sent[expiring.kept.text]
+        assert [one.created for one in await life.record(kept)] == [False]
+        within = expiring.sent[expiring.within.text][0]
+        assert [one.created for one in await life.record(within)] == [True]
+    report = check(directory)
+    assert report.verdict is Verdict.VERIFIED, report.failures
+    assert report.checked["expired"] == len(expiring.positions)
+    assert report.checked["expired streams"] == 3
+    assert any("would be known again" in line for line in report.not_assessed)
+
+
+#: Backups of the event store and of the key store that are put together with the newest copy of the
+#: log. (1, 0), (2, 0) and (3, 0) lack the key of tombstones.
+TOGETHER = [(0, 1), (0, 3), (1, 2), (2, 1), (2, 2), (3, 1), (3, 3)]
+
+
+@SQLITE
+@pytest.mark.parametrize(("events", "keys"), TOGETHER)
+def test_whichever_backups_are_put_together(
+    expiring: ExpiringWorld, tmp_path: Path, events: int, keys: int
+) -> None:
+    expiring.restored(tmp_path / "data", events, keys)
+    directory = assert_nothing_expired_is_back(expiring, tmp_path / "data")
+    with closing(open_store(directory.database)) as store:
+        assert store.stream_heads([expiring.kept.text])
+
+
+@SQLITE
+def test_without_the_key_of_tombstones_it_is_refused(
+    expiring: ExpiringWorld, tmp_path: Path
+) -> None:
+    for events in (1, 3):
+        with pytest.raises(IntegrityAlarm, match=r"key store .* older"):
+            expiring.restored(tmp_path / str(events), events, 0)
+
+
+@SQLITE
+def test_a_part_of_a_stream_does_not_expire(expiring: ExpiringWorld, tmp_path: Path) -> None:
+    """Whoever holds the log's key could have signed that."""
+    data = tmp_path / "data"
+    expiring.restored(data, 3, 3)
+    with closing(open_store(config.load(data).database)) as store, store.read() as rows:
+        kept = [one.position for one in store.stream(expiring.kept.text)]
+        size = kept[-1] + 1
+        said = b'{"type":"stream.expired","data":{"order":1,"spans":[%d,%d]}}' % (kept[0], kept[0])
+        expired = ExpiredSince(rows, store.position_sql, size)
+        expired.learn(size, [said])
+        asked = KeysOfExpired(lambda _: (expiring.kept.id, bytes(32)), lambda _: {})
+        with pytest.raises(IntegrityAlarm, match="a part of a stream"):
+            expired.carry_out(asked)
