@@ -5,7 +5,7 @@ nothing else does before: a ledger on SQLite never loads the driver. A transacti
 stands still is ended by the server.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -31,6 +31,12 @@ class _PostgresCursor:
     def executemany(self, sql: str, params: Sequence[Sequence[Any]]) -> None:
         limit_transaction(self, SENDING_SECONDS)
         self._cursor.executemany(sql.replace("?", "%s").encode(), params)
+
+    def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Send rows by a COPY statement, however many there are."""
+        with self._cursor.copy(statement.encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         return self._cursor.fetchone()

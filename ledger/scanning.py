@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ledger.database import DATABASE_ERRORS
+from ledger.database import database_errors
 from ledger.errorlog import log_error
 from ledger.errors import LedgerError
 from ledger.opening import Opener
@@ -65,7 +65,7 @@ class Scan:
         """As `_check`. What is wrong with one stream, whatever it is, holds up no other."""
         try:
             return self._check(position)
-        except (LedgerError, *DATABASE_ERRORS):
+        except database_errors(LedgerError):
             raise
         except Exception as error:  # noqa: BLE001 - what is stored may be altered in any way
             log_error("an erasure could not be looked at", error)

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-import orjson
 import psycopg
 
 from ledger.backup.archive import ArchiveReader
@@ -22,13 +21,20 @@ from ledger.backup.make import table_part
 from ledger.backup.place import Staging
 from ledger.backup.tables import fill, tables_of_stores
 from ledger.config import DataDirectory
-from ledger.database import Database, SqliteDatabase, is_postgres_url, open_database
+from ledger.database import (
+    Database,
+    SqliteDatabase,
+    is_postgres_url,
+    open_database,
+)
 from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.store.expiry import NO_STREAM
 from ledger.vault.erasure import Destroyed, check_against_log
 from ledger.vault.keepers import open_wrapper
 from ledger.vault.keystore import TOMBSTONES, KeyStore
 
+#: A table of a key database that a restore is filling: from what, and whether that is finished.
+_MARK: Final = "restoring"
 #: The key that tombstones are made under is of no stream.
 TOMBSTONE_KEY: Final = ("", TOMBSTONES)
 
@@ -45,7 +51,7 @@ class KeyTarget:
         replace: bool,
     ) -> None:
         """Raises ConfigurationError when there is none, or one is in the way."""
-        self._directory, self._archive = directory, archive
+        self._directory, self._archive, self._staging = directory, archive, staging
         self._location = directory.key_database
         if is_postgres_url(self._location):
             return
@@ -63,28 +69,80 @@ class KeyTarget:
         if archive is not None:
             self._location = str(staging.path / "keys.sqlite")
 
-    def make(self) -> str:
-        """Fill it from its archive, if there is one; returns where it is for now."""
-        archive = self._archive
-        there = is_postgres_url(self._location) and _is_key_store(self._location)
+    def make(self, *, committed: bool, kept: bool) -> str:
+        """Fill it from its archive, if there is one; returns where it is for now. If the event
+        store is `committed` already by this restore, which was interrupted, a key store that it had
+        finished stays as it is, in the staging folder (`kept`) or in a database."""
+        archive, remote = self._archive, is_postgres_url(self._location)
         if archive is None:
-            if is_postgres_url(self._location) and not there:
+            if remote and not _holds(self._location, "vault_state"):
                 raise ConfigurationError(
                     "The key database holds no key store. Without it nothing sealed can be opened: "
                     "give its backup with --keys-from."
                 )
             return self._location
-        if there:
-            self._recognise(archive)
-            return self._location
+        if not (self._is_finished(committed) if remote else kept):
+            self._fill(archive)
+        return self._location
+
+    def _is_finished(self, committed: bool) -> bool:
+        """Whether a key database holds what this restore has finished. It is marked as this
+        restore's from before its first table until everything is in its place. Raises
+        ConfigurationError when it holds anything else."""
+        with self._open() as database, database.transaction() as rows:
+            rows.execute(f"CREATE TABLE IF NOT EXISTS {_MARK} (source TEXT, done INTEGER)")
+            rows.execute(f"SELECT source, done FROM {_MARK}")
+            mark = rows.fetchone()
+            rows.execute("SELECT to_regclass('vault_state') IS NOT NULL")
+            there = rows.fetchone() == (True,)
+            if mark is not None and mark[0] != self._staging.source:
+                raise ConfigurationError(
+                    "A restore from another backup, key store or tail was interrupted in the key "
+                    "database. Run that one again, or name an empty database."
+                )
+            if mark is None and there and not committed:
+                raise ConfigurationError(
+                    "The key database holds a key store already. Leave out --keys-from to keep it, "
+                    "or name an empty database."
+                )
+            done = committed and there and (mark is None or bool(mark[1]))
+            if mark is None:
+                rows.execute(
+                    f"INSERT INTO {_MARK} (source, done) VALUES (?, ?)",
+                    (self._staging.source, int(done)),
+                )
+        return done
+
+    def _fill(self, archive: ArchiveReader) -> None:
+        """A new key store from the archive, in the place of one that was half made."""
         known = tables_of_stores()[1]
         with self._open() as database:
+            with database.transaction() as rows:
+                for table in known:
+                    rows.execute(f"DROP TABLE IF EXISTS {table}")
             self._store(database).create()
             with database.transaction() as rows:
                 for table, columns in known.items():
                     if table_part(table) in archive.manifest.parts:
                         fill(rows, table, archive.lines(table_part(table)), columns)
-        return self._location
+
+    def done(self) -> None:
+        """Nothing more happens to it: the event store may be committed."""
+        if self._archive is not None and is_postgres_url(self._location):
+            with self._open() as database, database.transaction() as rows:
+                rows.execute(f"UPDATE {_MARK} SET done = 1")
+        self._staging.keys_done()
+
+    def abandon(self) -> None:
+        """The restore is refused, or cannot go on: a key database that it was filling is empty
+        again, for another attempt."""
+        if not is_postgres_url(self._location) or not _holds(self._location, _MARK):
+            return
+        with self._open() as database, database.transaction() as rows:
+            rows.execute(f"SELECT 1 FROM {_MARK} WHERE source = ?", (self._staging.source,))
+            if rows.fetchone() is not None:
+                for table in (*tables_of_stores()[1], _MARK):
+                    rows.execute(f"DROP TABLE IF EXISTS {table}")
 
     def of_expired(self) -> KeysOfExpired:
         """What an expiry asks of the key store."""
@@ -156,23 +214,6 @@ class KeyTarget:
                 "store that was made with the event store's, or later."
             )
 
-    def _recognise(self, archive: ArchiveReader) -> None:
-        """A key store that is there already is left alone, unless it is what this restore put there
-        before it was interrupted: nothing but what the archive holds."""
-        lines = archive.lines(table_part("stream_keys"))
-        place = orjson.loads(next(lines))["columns"].index("key_id")
-        archived = {orjson.loads(line)[place] for line in lines}
-        with self._open() as database, database.transaction() as rows:
-            rows.execute("SELECT key_id FROM stream_keys")
-            there = {row[0] for row in rows.fetchall()}
-            rows.execute("SELECT applied_through FROM vault_state")
-            state = rows.fetchone()
-        if state is None or not there <= archived or state[0] < archive.manifest.applied_through:
-            raise ConfigurationError(
-                "The key database holds a key store already. Leave out --keys-from to keep it, or "
-                "name an empty database."
-            )
-
     @contextmanager
     def _open(self) -> Iterator[Database]:
         with closing(open_database(self._location)) as database:
@@ -185,7 +226,16 @@ class KeyTarget:
         return KeyStore(database, open_wrapper(self._directory))
 
 
-def _is_key_store(url: str) -> bool:
+def release(location: str) -> None:
+    """Everything is in its place: what the key store at a location holds is no restore's any
+    more."""
+    if is_postgres_url(location) and _holds(location, _MARK):
+        with closing(psycopg.connect(location, connect_timeout=10)) as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_MARK}".encode())
+            connection.commit()
+
+
+def _holds(url: str, table: str) -> bool:
     with closing(psycopg.connect(url, connect_timeout=10)) as connection:
-        row = connection.execute("SELECT to_regclass('vault_state') IS NOT NULL").fetchone()
+        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
     return row is not None and bool(row[0])

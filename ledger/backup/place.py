@@ -17,9 +17,10 @@ from ledger.errors import ConfigurationError
 PARTIAL: Final = "restore.partial"
 #: What the files are from: held against what a restore that is run again is asked for.
 _SOURCE: Final = "source"
+_KEYS: Final = "keys.sqlite"
 #: Names in the folder, and places in the data directory, in the order of moving.
 _PLACES: Final = (
-    ("keys.sqlite", "keys/keys.sqlite"),
+    (_KEYS, "keys/keys.sqlite"),
     ("policy", "policy"),
     ("ledger.toml", "ledger.toml"),
     ("ledger.sqlite", "ledger.sqlite"),
@@ -32,7 +33,7 @@ class Staging:
     """The folder in which a data directory is restored. `source` says from what."""
 
     def __init__(self, data: Path, source: str) -> None:
-        self._data, self._source = data, source
+        self._data, self.source = data, source
 
     @property
     def path(self) -> Path:
@@ -45,25 +46,36 @@ class Staging:
         ready = self._data / RESTORE_READY
         if not ready.exists():
             return False
-        if (ready / _SOURCE).read_text() != self._source:
+        if (ready / _SOURCE).read_text() != self.source:
             raise ConfigurationError(
                 f"A restore from another backup, key store or tail was interrupted in {ready} when "
                 "everything was ready. Run that one again, or move the folder away."
             )
         return True
 
-    def begin(self) -> None:
-        """An empty folder; what an interrupted restore left half made is deleted."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def begin(self, *, committed: bool) -> bool:
+        """An empty folder; what an interrupted restore left half made is deleted. Where its event
+        store is committed, in a database of its own, a key store that it had finished is kept;
+        returns whether there is one."""
+        source = self.path / _SOURCE
+        kept = committed and source.exists() and source.read_text() == self.source
+        for path in self.path.glob("*"):
+            if not (kept and path.name.startswith(_KEYS)):
+                path.unlink()
         make_owner_only(self.path)
+        return kept
+
+    def keys_done(self) -> None:
+        """The key store is finished, whether it is in the folder or elsewhere."""
+        if (self.path / _KEYS).exists():
+            _sync(self.path / _KEYS)
+        (self.path / _SOURCE).unlink(missing_ok=True)
+        write_private(self.path / _SOURCE, self.source.encode())
 
     def ready(self) -> None:
         """Everything is in the folder."""
-        write_private(self.path / _SOURCE, self._source.encode())
         for path in self.path.iterdir():
-            descriptor = os.open(path, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            _sync(path)
         sync_directory(self.path)
         self.path.rename(self._data / RESTORE_READY)
         sync_directory(self._data)
@@ -107,6 +119,12 @@ class Staging:
     def _forget(self, name: str) -> None:
         for suffix in _BESIDE:
             _beside(self._data / name, suffix).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -10,7 +10,7 @@ was interrupted leaves nothing that can be served, and can be run again.
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +18,14 @@ import psycopg
 
 from ledger import config
 from ledger.backup.archive import EVENT_STORE, KEY_STORE, ArchiveReader, Manifest
-from ledger.backup.keys import KeyTarget
+from ledger.backup.keys import KeyTarget, release
 from ledger.backup.known import issued, known_checkpoints
 from ledger.backup.make import CHECKPOINT, POLICY, table_part
 from ledger.backup.place import Staging
 from ledger.backup.tables import fill, tables_of_stores
 from ledger.backup.tail import Tail, append_tail, open_tail
 from ledger.config import DataDirectory
-from ledger.database import is_postgres_url, open_database
+from ledger.database import database_errors, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.fsck import check_rows
 from ledger.log.tree import node_from_cells
@@ -105,6 +105,7 @@ def restore(request: Request) -> Restored:
             run = _Run(request, directory, policy, raw_policy, events, keys, tail, known, staging)
             run.prepare()
             staging.ready()
+        release(directory.key_database)
         aside = staging.finish()
     return _told(directory, [one.manifest for one in (events, keys) if one is not None], aside)
 
@@ -195,7 +196,21 @@ class _Run:
                 "--replace: its files are moved aside, and nothing is deleted."
             )
         key_target = KeyTarget(directory, self.keys, staging, replace=self.request.replace)
-        staging.begin()
+        try:
+            self._make(key_target)
+        except Exception:
+            with suppress(*database_errors()):
+                if not _is_there(directory.database):
+                    key_target.abandon()
+            raise
+        with closing(open_database(directory.access_database)) as database:
+            # No backup holds tokens: those that are still there stay.
+            TokenStore(database).create_table()
+
+    def _make(self, key_target: KeyTarget) -> None:
+        directory, staging = self.directory, self.staging
+        committed = self._is_committed(directory.database)
+        kept = staging.begin(committed=committed)
         if not (directory.path / "policy").exists():
             config.write_private(staging.path / "policy", self.raw_policy)
         if not (directory.path / "ledger.toml").exists():
@@ -205,27 +220,25 @@ class _Run:
             database=(
                 str(staging.path / "ledger.sqlite") if directory.embedded else directory.database
             ),
-            key_database=key_target.make(),
+            key_database=key_target.make(committed=committed, kept=kept),
         )
         with closing(open_store(staged.database)) as store:
-            self._fill(store, staged, key_target)
+            self._fill(store, staged, key_target, committed=committed)
             if staged.embedded:
                 # Everything into the one file that is moved.
                 store.scrub()
-        with closing(open_database(directory.access_database)) as database:
-            # No backup holds tokens: those that are still there stay.
-            TokenStore(database).create_table()
 
-    def _fill(self, store: Store, staged: DataDirectory, key_target: KeyTarget) -> None:
-        there = _is_there(staged.database)
-        if there is None:
+    def _fill(
+        self, store: Store, staged: DataDirectory, key_target: KeyTarget, *, committed: bool
+    ) -> None:
+        if _is_there(staged.database) is None:
             store.create()
         with store.fill() as rows:
-            if there:
-                self._recognise(rows)
-            else:
+            if not committed:
                 self._load(rows, store, key_target)
             self._verify(rows, store, staged, key_target)
+            # Committing the event store is the last step: what it was restored with is finished.
+            key_target.done()
 
     def _expected(self) -> bytes:
         """The checkpoint that the restored head is signed by."""
@@ -234,15 +247,19 @@ class _Run:
             return issued(tail.trusted, self.directory)
         return self.events.read(CHECKPOINT)
 
-    def _recognise(self, rows: Rows) -> None:
-        """A database that holds a log already is left alone, unless it is what this restore put
-        there before it was interrupted."""
-        head = select_head(rows)
+    def _is_committed(self, location: str) -> bool:
+        """Whether a database holds what this restore has put there before it was interrupted.
+        Raises ConfigurationError when it holds another log: that is left alone."""
+        if not _is_there(location):
+            return False
+        with closing(open_store(location)) as store:
+            head = store.head()
         if head is None or head.checkpoint != self._expected():
             raise ConfigurationError(
                 "The database holds a ledger already. Restore to an empty one: name it in "
                 "ledger.toml, or with --database where there is no ledger.toml."
             )
+        return True
 
     def _load(self, rows: Rows, store: Store, key_target: KeyTarget) -> None:
         tables = tables_of_stores()[0]

@@ -5,12 +5,14 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger import config
+from ledger.backup import keys as restoring_keys
 from ledger.backup import place
 from ledger.backup import restore as restoring
 from ledger.backup.archive import ArchiveWriter
@@ -18,8 +20,9 @@ from ledger.backup.keys import KeyTarget
 from ledger.backup.make import back_up
 from ledger.backup.place import Staging
 from ledger.backup.restore import Request, restore
-from ledger.errors import ConfigurationError
+from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.fsck import check
+from tests.ledger.backup.expiring_world import ExpiringWorld, stored_of
 from tests.ledger.backup.world import SQLITE, World
 
 
@@ -51,14 +54,17 @@ def killed(run: Callable[[], object], owner: Any, name: str, calls: int, *, afte
 
 
 RESTORING: dict[str, tuple[Any, str, int, bool]] = {
+    "the key store is there and empty": (restoring_keys, "fill", 1, False),
+    "one table of the key store is filled": (restoring_keys, "fill", 1, True),
     "the tail is appended": (restoring, "append_tail", 1, True),
     "keys are destroyed": (KeyTarget, "erase", 1, True),
+    "the key store is finished": (KeyTarget, "done", 1, True),
     "all is verified and committed": (Staging, "ready", 1, False),
-    "all is ready": (Staging, "finish", 1, False),
+    "all is ready": (Staging, "ready", 1, True),
+    "the key store is nobody's": (Staging, "finish", 1, False),
     # After it is ready, which takes two: a file is moved.
     "one file is in place": (place, "sync_directory", 3, True),
-    # The other time that a folder is removed is at the beginning.
-    "all files are in place": (shutil, "rmtree", 2, False),
+    "all files are in place": (shutil, "rmtree", 1, False),
 }
 
 
@@ -75,6 +81,51 @@ def test_a_restore_that_is_killed_is_run_again(world: World, tmp_path: Path, poi
     assert not list(data.glob("restore.*"))
     left = {failure.reason.split(",")[0] for failure in check(config.load(data)).failures}
     assert left == {"its sealed fields were lost with a restore"}
+
+
+COMMITTING = ("append_tail", "ready")
+
+
+@pytest.mark.parametrize("keys_on", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("point", COMMITTING)
+@pytest.mark.parametrize("expiring", ["postgresql"], indirect=True, scope="session")
+def test_with_the_first_tombstones_too(
+    expiring: ExpiringWorld, tmp_path: Path, keys_on: str, point: str
+) -> None:
+    """Their key is made by the restore itself: another attempt must not make another, once the
+    event store that names it is committed."""
+    data = expiring.lost(tmp_path / "data")
+    request = expiring.request(data, 0, 0)
+    if keys_on == "sqlite":
+        request = replace(request, key_database=None)
+    owner: Any = Staging if point == "ready" else restoring
+    killed(lambda: restore(request), owner, point, 1, after=point != "ready")
+    assert restore(request).expired == len(expiring.positions)
+    directory = config.load(data)
+    assert stored_of(expiring, directory.database) == []
+    left = {failure.reason.split(",")[0] for failure in check(directory).failures}
+    assert left == {"its sealed fields were lost with a restore"}
+
+
+@pytest.mark.parametrize("world", ["postgresql"], indirect=True, scope="session")
+def test_what_is_refused_leaves_its_databases_to_another(world: World, tmp_path: Path) -> None:
+    data = world.lost(tmp_path / "data")
+    shutil.copy(world.guard(1), data / "keys" / "guard")
+    request = world.request(data, 1, 3, tail=False)
+    with pytest.raises(IntegrityAlarm, match="rolled back"):
+        restore(request)
+    again = replace(request, archive=world.events(3))
+    assert restore(again).size == world.sizes[2]
+
+
+@pytest.mark.parametrize("world", ["postgresql"], indirect=True, scope="session")
+def test_another_restore_does_not_take_over_its_key_database(world: World, tmp_path: Path) -> None:
+    data = world.lost(tmp_path / "data")
+    request = world.request(data, 1, 1)
+    killed(lambda: restore(request), restoring_keys, "fill", 1, after=True)
+    with pytest.raises(ConfigurationError, match="interrupted in the key database"):
+        restore(replace(request, keys_archive=world.keys(3)))
+    assert restore(request).size == world.sizes[2]
 
 
 def test_the_event_store_is_put_in_place_last(
