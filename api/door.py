@@ -12,6 +12,7 @@ from aiohttp import web
 
 from ledger.access import Credential
 from ledger.submission import Recorded, Submission
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
 
 
@@ -78,29 +79,21 @@ class Door(Protocol):
     ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
         """Cases the caller may read, and the cursor of the next page."""
 
-    async def case_bundle(
+    async def bundle(
         self,
         credential: Credential,
-        case_id: str,
-        actor: str | None,
-        purpose: str | None,
-        reason: str | None = None,
-    ) -> bytes:
-        """The evidence bundle of a case; the reading is recorded."""
-
-    async def pack(
-        self,
-        credential: Credential,
-        case_id: str,
-        audience: str,
+        stream: StreamRef,
+        audience: str | None = None,
         *,
+        at: int | None = None,
         recipient: str | None = None,
         expires_on: str | None = None,
         actor: str | None = None,
         purpose: str | None = None,
         reason: str | None = None,
     ) -> bytes:
-        """A pack of a case for one kind of reader; the reading and the making are recorded."""
+        """The evidence bundle of a stream, or a pack of it for one kind of reader; the reading, and
+        the making of a pack, are recorded."""
 
     async def erasure_certificate(
         self, credential: Credential, case_id: str, actor: str | None, form: str

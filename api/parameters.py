@@ -20,6 +20,9 @@ ACTOR: Final = "Actor"
 PURPOSE: Final = "Purpose-Of-Use"
 REASON: Final = "Bulk-Reason"
 
+#: No tree is larger.
+MAX_SIZE: Final = entries.MAX_INTEGER
+
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,15}")
 _PURPOSE = re.compile(r"[a-z][a-z0-9-]{1,39}")
 

@@ -269,7 +269,25 @@ def _problem() -> Schema:
                 **_INTEGER,
                 "description": "invalid-request, where ?at is more than it",
             },
+            "published_before": {
+                **_INTEGER,
+                "description": "invalid-request, where no checkpoint was published of the size "
+                "?at: the next smaller size that one was published of",
+            },
+            "published_after": {
+                **_INTEGER,
+                "description": "the next larger one",
+            },
         },
-        optional=("errors", "errors_omitted", "limit", "current_version", "reason", "tree_size"),
+        optional=(
+            "errors",
+            "errors_omitted",
+            "limit",
+            "current_version",
+            "reason",
+            "tree_size",
+            "published_before",
+            "published_after",
+        ),
         description="RFC 9457",
     )

@@ -41,6 +41,7 @@ class Operation(StrEnum):
     READ_ENTRIES = "read entries"
     OPEN_SEALED = "open sealed fields"
     READ_CASES = "read cases"
+    READ_STREAMS = "read whole streams"
     READ_BUNDLES = "read entry bundles"
     CERTIFY = "issue erasure certificates"
     SEE_DUE = "see what is due to expire"
@@ -90,6 +91,8 @@ ATTRIBUTION: Final = "attribution"
 _GOVERNANCE: Final = ("agreement", "assessment", "hub", "oversight")
 _CASEWORK: Final = ("case", "party", "content")
 _WATCHED: Final = ("access", "restricted")
+#: Kinds of stream that are about people. An access stream, too, tells who read about whom.
+PERSONAL_KINDS: Final = frozenset(_CASEWORK + _WATCHED)
 _EVERYTHING: Final = frozenset({CODED, PERSONAL, ATTRIBUTION})
 
 
@@ -183,21 +186,6 @@ GRANTS: Final[Mapping[Role, Grant]] = {
 }
 
 
-#: Who may make a pack for which kind of reader.
-PACKS: Final[Mapping[str, frozenset[Role]]] = {
-    "auditor": frozenset({Role.AUDITOR, Role.DPO, Role.INSPECTOR}),
-    "inspector": frozenset({Role.DPO, Role.INSPECTOR}),
-    "subject": frozenset({Role.DPO, Role.RIGHTS_OFFICER}),
-}
-
-
-def check_pack(credential: Credential, audience: str) -> None:
-    """Raise Forbidden when the role may not make packs for this kind of reader."""
-    if credential.role not in PACKS[audience]:
-        roles = " or ".join(sorted(PACKS[audience]))
-        raise Forbidden(f"Packs for the {audience} are made by the role {roles}.")
-
-
 def may(credential: Credential, operation: Operation) -> bool:
     """Whether the credential may attempt the operation at all.
 
@@ -214,6 +202,8 @@ def may(credential: Credential, operation: Operation) -> bool:
             return bool(grant.opens)
         case Operation.READ_CASES:
             return grant.cases
+        case Operation.READ_STREAMS:
+            return any(grant.reads.get(kind, Reach.OWN) is not Reach.OWN for kind in PERSONAL_KINDS)
         case Operation.READ_BUNDLES:
             return grant.bundles and credential.all
         case Operation.CERTIFY:
@@ -360,17 +350,17 @@ def sealed_classes(
     return grant.opens if may_read_entry(credential, entry, owner) else frozenset()
 
 
-def may_read_case(credential: Credential, owner: Owner) -> bool:
-    """Whether the credential may read the state, and the bundle, of a case of this owner."""
-    grant = GRANTS[credential.role]
-    if not grant.cases:
+def may_read_stream(credential: Credential, kind: str, owner: Owner) -> bool:
+    """Whether the credential may read the whole of a stream of this kind and owner. Who reads the
+    entries of their own systems alone reads no stream as a whole."""
+    reach = GRANTS[credential.role].reads.get(kind, Reach.OWN)
+    if reach is Reach.OWN:
         return False
-    if credential.all:
+    if credential.all or reach is Reach.ANY:
         return True
-    own = grant.reads["case"] is not Reach.CONTROLLER or (
-        owner.organisation == credential.organisation
-    )
-    return own and owner.hub in credential.hubs
+    if owner.hub not in credential.hubs:
+        return False
+    return reach is Reach.HUBS or owner.organisation == credential.organisation
 
 
 def controller_of(credential: Credential) -> str | None:

@@ -31,6 +31,7 @@ from ledger.recording import Recorder
 from ledger.rotations import RotationRecorder
 from ledger.scanning import Scan
 from ledger.store import Store, open_store
+from ledger.streams import Streams
 from ledger.submission import Recorded, Submission
 from ledger.tokens import TokenStore
 from ledger.tombstones import Tombstones
@@ -40,6 +41,7 @@ from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
 from ledger.vault.threads import in_vault_thread
 from ledger.verifying import Verifying
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
 
 Asked = ParamSpec("Asked")
@@ -97,8 +99,9 @@ class Ledger:
             tombstones,
             self._expirer,
         )
-        self._reader = Reader(store, opener, self._recorder, receipts, cases, openings, tombstones)
-        self._packer = Packer(directory.origin, store, opener, self._recorder, self._reader, writer)
+        streams = Streams(store, opener, self._recorder, openings, tombstones)
+        self._reader = Reader(store, opener, self._recorder, receipts, cases, streams, tombstones)
+        self._packer = Packer(directory.origin, store, self._recorder, streams, writer)
         self._opener = opener
         vacuums = not directory.embedded or is_postgres_url(directory.key_database)
         self._verifying = Verifying(
@@ -109,7 +112,7 @@ class Ledger:
         )
         self._recorder.executed = self._verifying.add
         self._certifier = Certifier(
-            directory.origin, store, opener, self._recorder, self._reader, writer
+            directory.origin, store, opener, self._recorder, streams, writer
         )
 
     @classmethod
@@ -241,34 +244,24 @@ class Ledger:
         return await self._reader.cases(credential, after, limit)
 
     @_answering
-    async def case_bundle(
+    async def bundle(
         self,
         credential: Credential,
-        case_id: str,
-        actor: str | None,
-        purpose: str | None,
-        reason: str | None = None,
-    ) -> bytes:
-        """The evidence bundle of a case."""
-        return await self._reader.case_bundle(credential, case_id, actor, purpose, reason)
-
-    @_answering
-    async def pack(
-        self,
-        credential: Credential,
-        case_id: str,
-        audience: str,
+        stream: StreamRef,
+        audience: str | None = None,
         *,
+        at: int | None = None,
         recipient: str | None = None,
         expires_on: str | None = None,
         actor: str | None = None,
         purpose: str | None = None,
         reason: str | None = None,
     ) -> bytes:
-        """A pack of a case for an auditor, an inspector or the person concerned."""
-        wanted = wanted_pack(audience, recipient, expires_on)
-        return await self._packer.pack(
-            credential, case_id, wanted, actor=actor, purpose=purpose, reason=reason
+        """The evidence bundle of a stream about somebody, or with an audience (an auditor, an
+        inspector, the person concerned) a pack for it; `at` a published checkpoint's size."""
+        wanted = None if audience is None else wanted_pack(audience, recipient, expires_on)
+        return await self._packer.bundle(
+            credential, stream, wanted, at=at, actor=actor, purpose=purpose, reason=reason
         )
 
     @_answering

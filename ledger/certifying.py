@@ -13,22 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.access import Credential, Operation, check_certifies, check_operation
-from ledger.consultation import CONSULTED, check_actor, consultation
+from ledger.consultation import CONSULTED, check_actor
 from ledger.errors import ErasureNotVerified
-from ledger.exports.bundles import case_members, covering_checkpoint
+from ledger.exports.bundles import covering_checkpoint, packed, stream_members
 from ledger.log.client import WriterClient
 from ledger.log.clock import instant
 from ledger.log.genesis import new_nonce
 from ledger.opening import Opener
 from ledger.projections.cases import replay
-from ledger.reading import Reader
 from ledger.receipts import nodes
 from ledger.recording import Recorder
 from ledger.store.base import Store
 from ledger.store.records import ERASURE, StoredEntry
+from ledger.streams import Found, Streams
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.formats.bundle import write_bundle
 from ledger_verifier.formats.certificate import (
     CERTIFICATE,
     Certificate,
@@ -63,11 +62,11 @@ class Certifier:
         store: Store,
         opener: Opener,
         recorder: Recorder,
-        reader: Reader,
+        streams: Streams,
         writer: WriterClient,
     ) -> None:
         self._origin, self._store, self._opener = origin, store, opener
-        self._recorder, self._reader, self._writer = recorder, reader, writer
+        self._recorder, self._streams, self._writer = recorder, streams, writer
 
     async def certificate(
         self, credential: Credential, case_id: str, actor: str | None, form: str
@@ -77,38 +76,26 @@ class Certifier:
         check_operation(credential, Operation.CERTIFY)
         check_certifies(credential, form)
         check_actor(credential, actor)
-        stored, owner = await asyncio.to_thread(self._reader.find_case, credential, case_id)
-        first = entries.decode(stored[0].raw)
-        await self._recorder.record_for_service(
-            consultation(
-                credential,
-                first,
-                owner.hub,
-                actor=actor,
-                channel="report",
-                purpose=None,
-                count=len(stored),
-            )
+        consulted = await self._streams.consult(
+            credential,
+            StreamRef("case", case_id),
+            actor=actor,
+            channel="report",
+            purpose=None,
         )
-        made = await in_vault_thread(self._make, case_id, form)
+        made = await in_vault_thread(self._make, consulted.found, form)
         await self._recorder.cover(made.certificate.tree_size)
         signed = await self._writer.sign(made.certificate.text)
-        file = io.BytesIO()
-        if form == CONTROLLER:
-            write_bundle(file, [*made.members, (CERTIFICATE, signed)])
-        else:
-            write_subject_certificate(file, signed, made.checkpoint, made.proofs)
-        return file.getvalue()
+        return await asyncio.to_thread(_written, made, signed)
 
-    def _make(self, case_id: str, form: str) -> _Made:
-        stored = self._store.stream(StreamRef("case", case_id).text)
-        decoded = {one.position: entries.decode(one.raw) for one in stored}
+    def _make(self, found: Found, form: str) -> _Made:
+        stored, decoded = found.stored, found.decoded
         state = replay(stored)
         _check_verified(state, form)
         facts = controller_facts(state)
-        exports = self._exports(case_id, _last(stored, ERASURE))
+        exports = self._exports(found.stream.id, _last(stored, ERASURE))
         if form == CONTROLLER:
-            size, checkpoint, members = case_members(self._store, stored, {})
+            size, checkpoint, members = stream_members(self._store, stored, {})
             certificate = self._state(form, size, facts, exports, stored)
             return _Made(certificate, checkpoint, members)
         about = _rests_on(state, stored, decoded)
@@ -163,6 +150,15 @@ class Certifier:
             if entry["type"] == "destruction.confirmed"
         }
         return {"taken": len(taken), "destroyed": len(taken & destroyed)}
+
+
+def _written(made: _Made, signed: bytes) -> bytes:
+    """The file of a certificate."""
+    if made.certificate.form == CONTROLLER:
+        return packed([*made.members, (CERTIFICATE, signed)])
+    file = io.BytesIO()
+    write_subject_certificate(file, signed, made.checkpoint, made.proofs)
+    return file.getvalue()
 
 
 def _check_verified(state: CaseState, form: str) -> None:

@@ -42,7 +42,8 @@ class Invalid(LedgerError):
 
 
 class BeyondTheLog(LedgerError):
-    """A state was asked for as of a tree size that the log has not reached."""
+    """Something was asked for as of a tree size that the log has not reached, or that no checkpoint
+    was published of."""
 
     slug = "invalid-request"
 

@@ -5,12 +5,42 @@ of the stream that it tells of, also after that one has expired, and never of wh
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ledger.access import Owner, owner_in
 from ledger.store.base import Store
 from ledger.tombstones import Tombstones
 from ledger_verifier.formats import entry as entries
+from ledger_verifier.formats.entry import StreamRef
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose a stream is, if anybody's, whether it has entries now, and whether it had and they have
+    expired."""
+
+    owner: Owner | None
+    there: bool
+    expired: bool
+
+
+def whose(store: Store, tombstones: Tombstones, stream: StreamRef) -> Whose:
+    """Whose a stream is. The same is looked up whatever the answer: neither the kind of a stream
+    nor whether there is one shows in how long it takes. Raises VaultUnavailable."""
+    names = [f"{kind}/{stream.id}" for kind in sorted(entries.STREAM_KINDS)]
+    heads = store.stream_heads(names)
+    live = {name: Owner(head.hub, head.organisation) for name, head in heads.items()}
+    gone = {name: Owner(*of) for name, of in tombstones.look((), names).streams.items()}
+    told = [name for name in names if name != stream.text] if stream.kind == "access" else []
+    known = [
+        found[name]
+        for asked in (told, [stream.text])
+        for found in (live, gone)
+        for name in asked
+        if name in found
+    ]
+    return Whose(known[0] if known else None, stream.text in live, stream.text in gone)
 
 
 def owners_of(

@@ -1,48 +1,38 @@
-"""Packs: case bundles for an auditor, an inspector or the person concerned, under a signed cover.
+"""Bundles of one stream, and packs: such bundles made for somebody, under a signed cover.
 
-Guarantees: packs of one case for different readers hold the same entries with the same proofs where
-they are made against the same checkpoint, and differ in the disclosures alone; a cover names the
-reader, recipient, purpose and last day, and binds every byte. A person's pack opens what is about
-the person and which organisations received it, never who on the staff did what; it says nothing of
-any other stream, and its words are the same whatever it leaves out. The reading is recorded before
-anything is opened, and the making of the pack, with its digest, before it is returned. (UK GDPR Art
-15, DPA 2018 s.45; docs/formats.md, "Packs".)
+Guarantees: packs of one stream for different readers that are made against the same checkpoint hold
+the same entries, proofs and checkpoint, byte for byte, and differ in disclosures and cover alone; a
+cover names the reader, recipient, purpose and last day, and binds every byte. A person's pack says
+nothing of any other stream, and its words are the same whatever it leaves out. The reading is
+recorded before anything is opened, and the making of a pack, with its digest, before it is given
+out. (UK GDPR Art 15, DPA 2018 s.45; docs/formats.md, "Packs". What is opened to whom is in
+`ledger.audiences`.)
 """
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Final
 from uuid import uuid4
 
-from ledger.access import (
-    ATTRIBUTION,
-    CODED,
-    PERSONAL,
-    Credential,
-    Operation,
-    Owner,
-    check_operation,
-    check_pack,
-)
+from ledger.access import Credential, Operation, Owner, check_operation
+from ledger.audiences import check_pack, opened_for
 from ledger.catalogue import CATALOGUE
-from ledger.consultation import check_actor, check_purpose, consultation
+from ledger.consultation import check_actor, check_purpose
 from ledger.errors import FieldError, Invalid
-from ledger.exports.bundles import case_members, packed
+from ledger.exports.bundles import packed, published_checkpoint, stream_members
 from ledger.intake import LONDON, Draft, split
 from ledger.log.client import WriterClient
 from ledger.log.clock import instant
-from ledger.opening import Opener
-from ledger.reading import Reader, openable
 from ledger.recording import Recorder
 from ledger.store.base import Store
-from ledger.store.records import StoredEntry
+from ledger.streams import Consulted, Entry, Streams, openable
 from ledger.submission import Submission
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.formats.cover import AUDITOR, COVER, INSPECTOR, SUBJECT, Cover, digest_of
+from ledger_verifier.formats.cover import COVER, SUBJECT, Cover, digest_of
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
 
 PRODUCED: Final = "export.produced"
@@ -51,14 +41,9 @@ PERSON: Final = "person"
 #: Days until a pack is to be destroyed unless another day is asked for, and the most there may be.
 DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 366
-#: Classes of sealed fields that packs open, by reader.
-_CLASSES: Final[Mapping[str, frozenset[str]]] = {
-    AUDITOR: frozenset({ATTRIBUTION}),
-    INSPECTOR: frozenset({ATTRIBUTION, CODED, PERSONAL}),
-    SUBJECT: frozenset({CODED, PERSONAL}),
-}
-#: Attribution that a person is told: who received what about them, not who on the staff sent it.
-_TOLD: Final = frozenset({"recipient_organisation", "true_organisation"})
+#: The route of every reading that takes a whole copy, in its record.
+COPIES: Final = "case-bundle"
+Members = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,116 +77,91 @@ def wanted_pack(audience: str, recipient: str | None, expires_on: str | None) ->
 
 
 class Packer:
-    """Makes packs of one ledger."""
+    """Makes bundles and packs of the streams of one ledger."""
 
     def __init__(
         self,
         origin: str,
         store: Store,
-        opener: Opener,
         recorder: Recorder,
-        reader: Reader,
+        streams: Streams,
         writer: WriterClient,
     ) -> None:
-        self._origin, self._store, self._opener = origin, store, opener
-        self._recorder, self._reader, self._writer = recorder, reader, writer
+        self._origin, self._store = origin, store
+        self._recorder, self._streams, self._writer = recorder, streams, writer
 
-    async def pack(
+    async def bundle(
         self,
         credential: Credential,
-        case_id: str,
-        wanted: Wanted,
+        stream: StreamRef,
+        wanted: Wanted | None = None,
         *,
+        at: int | None = None,
         actor: str | None,
         purpose: str | None,
         reason: str | None,
     ) -> bytes:
-        """A pack of a case. Raises Forbidden, ActorRequired, PurposeRequired, ReasonRequired,
-        NotFound, and what recording raises."""
-        check_operation(credential, Operation.READ_CASES)
-        check_pack(credential, wanted.audience)
+        """A bundle of a stream, or a pack: of what is below the size `at`, against the checkpoint
+        published of that size, or of all there is. A plain one opens what the caller may open, if
+        it is for a purpose. Raises Forbidden, ActorRequired, PurposeRequired, ReasonRequired,
+        BeyondTheLog, NotFound, Expired, and what recording raises."""
+        check_operation(credential, Operation.READ_STREAMS)
+        if wanted is not None:
+            check_pack(credential, wanted.audience, stream.kind)
         check_actor(credential, actor)
-        purpose = check_purpose(purpose)
-        stored, owner = await asyncio.to_thread(self._reader.find_case, credential, case_id)
-        decoded = {one.position: entries.decode(one.raw) for one in stored}
-        names = {
-            position: _names(credential, entry, owner, wanted.audience)
-            for position, entry in decoded.items()
-        }
-        first = decoded[stored[0].position]
-        if any(names.values()):
-            reason = await self._reader.reason_for(credential, actor, stored[0].stream, reason)
-        await self._recorder.record_for_service(
-            consultation(
-                credential,
-                first,
-                owner.hub,
-                actor=actor,
-                channel="case-bundle",
-                purpose=purpose,
-                fields_opened=[name for found in names.values() for name in found],
-                count=len(stored),
-                reason=reason,
+        if wanted is not None or purpose is not None:
+            purpose = check_purpose(purpose)
+        against = None
+        if at is not None:
+            # Before the stream is looked for: what it says depends on no stream.
+            against = await asyncio.to_thread(published_checkpoint, self._store, at)
+
+        consulted = await self._streams.consult(
+            credential,
+            stream,
+            actor=actor,
+            channel=COPIES,
+            purpose=purpose,
+            reason=reason,
+            size=at,
+            fields=partial(_opened, credential, wanted, purpose),
+        )
+        size, members, digest = await in_vault_thread(self._members, consulted, against)
+        if wanted is not None:
+            assert purpose is not None
+            facts = (wanted.audience, wanted.recipient, purpose)
+            now = instant(time.time())
+            cover = Cover(self._origin, *facts, now, wanted.expires_on, digest)
+            members.append((COVER, await self._writer.sign(cover.text)))
+            sealed = any(name.startswith("disclosures/") for name, _ in members)
+            await self._recorder.record_for_service(
+                _produced(credential, consulted, cover, actor=actor, sealed=sealed)
             )
-        )
-        # Opened only now: what was erased before the reading was recorded is not given out.
-        size, members = await in_vault_thread(self._members, stored, decoded, names)
-        cover = Cover(
-            self._origin,
-            wanted.audience,
-            wanted.recipient,
-            purpose,
-            instant(time.time()),
-            wanted.expires_on,
-            digest_of(members),
-        )
-        signed = await self._writer.sign(cover.text)
-        sealed = any(name.startswith("disclosures/") for name, _ in members)
-        await self._recorder.record_for_service(
-            _produced(credential, first, owner, cover, actor=actor, sealed=sealed)
-        )
         await self._recorder.cover(size)
-        return packed([*members, (COVER, signed)])
+        return await asyncio.to_thread(packed, members)
 
     def _members(
-        self,
-        stored: Sequence[StoredEntry],
-        decoded: Mapping[int, Mapping[str, Any]],
-        names: Mapping[int, Sequence[str]],
-    ) -> tuple[int, list[tuple[str, bytes]]]:
-        wanted = {position: decoded[position] for position, found in names.items() if found}
-        opened = self._opener.open_all(wanted)
-        texts = {
-            position: [
-                disclosure.text
-                for disclosure in opened[position].disclosures
-                if disclosure.name in names[position]
-            ]
-            for position in wanted
-        }
-        size, _, members = case_members(self._store, stored, texts)
-        return size, members
+        self, consulted: Consulted, against: tuple[int, bytes] | None
+    ) -> tuple[int, Members, str]:
+        """The size of the tree, the members, and their digest."""
+        texts = self._streams.disclosures(consulted)
+        stored = consulted.found.stored
+        size, _, members = stream_members(self._store, stored, texts, against)
+        return size, members, digest_of(members)
 
 
-def _names(
-    credential: Credential, entry: Mapping[str, Any], owner: Owner, audience: str
+def _opened(
+    credential: Credential, wanted: Wanted | None, purpose: str | None, entry: Entry, owner: Owner
 ) -> list[str]:
-    """Names of the sealed fields of an entry that a pack for this reader opens."""
-    event_type = CATALOGUE.get(entry["type"], entry["schema"])
-    if event_type is None:
-        return []
-    told = _TOLD if audience == SUBJECT else frozenset()
-    return [
-        name
-        for name in openable(credential, entry, owner)
-        if name in told or event_type.sealed[name] in _CLASSES[audience]
-    ]
+    """Names of the sealed fields of an entry that a pack, or a plain bundle, opens."""
+    if wanted is not None:
+        return opened_for(wanted.audience, credential, entry, owner)
+    return openable(credential, entry, owner) if purpose is not None else []
 
 
 def _produced(
     credential: Credential,
-    first: Mapping[str, Any],
-    owner: Owner,
+    consulted: Consulted,
     cover: Cover,
     *,
     actor: str | None,
@@ -213,12 +173,12 @@ def _produced(
         source=SERVICE_CODE,
         type=PRODUCED,
         schema=None,
-        stream=StreamRef("access", first["stream"]["id"]),
+        stream=StreamRef("access", consulted.found.stream.id),
         time=cover.made_at,
-        hub=owner.hub,
+        hub=consulted.found.owner.hub,
         organisation=credential.organisation or SERVICE_CODE,
         actor=actor,
-        regime=first["regime"],
+        regime=consulted.first["regime"],
         expected_version=None,
         data={
             "audience": cover.audience,
@@ -227,6 +187,7 @@ def _produced(
             "expires_on": cover.expires_on,
             "recipient": cover.recipient,
             "members_digest": cover.members,
+            "consulted_event": consulted.event,
         },
     )
     event_type = CATALOGUE.get(PRODUCED, None)

@@ -60,6 +60,19 @@ class Queries:
         self._known: dict[Query, tuple[int, float]] = {}
         self._recording = asyncio.Lock()
 
+    def covers(
+        self,
+        credential: Credential,
+        route: str,
+        position: int,
+        *,
+        actor: str | None,
+        purpose: str | None,
+    ) -> bool:
+        """Whether a query that covers this position is committed: what is read from now on is read
+        after it."""
+        return self._covers(Query(credential.public_id, actor, route, purpose), position)
+
     async def cover(
         self,
         credential: Credential,

@@ -1,38 +1,38 @@
 """Reading: what each caller may see of the log, and nothing that tells what they may not.
 
-Guarantees: an entry, stream or case that is unknown and one that is forbidden give the same
-NotFound. Reading one case, by whatever route, is recorded before anything is returned. That
-something has expired is told to those who can read so in the log, or could have read the case.
+Guarantees: an entry or case that is unknown and one that is forbidden give the same NotFound, after
+the same looks. Reading one case, by whatever route, is recorded before anything is returned, and
+what is returned was there when that had been recorded. That something has expired is told to those
+who can read so in the log, or could have read the case.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from ledger.access import (
+    PERSONAL_KINDS,
     Credential,
     Operation,
     Owner,
     check_operation,
     controller_of,
-    may_read_case,
     may_read_entry,
+    owner_in,
     sealed_classes,
 )
-from ledger.catalogue import CATALOGUE
-from ledger.consultation import check_actor, check_purpose, check_reason, consultation
+from ledger.consultation import check_actor, check_purpose
 from ledger.errors import BeyondTheLog, FieldError, NotFound
-from ledger.exports.bundles import case_members, packed, read_entry_bundle, read_hash_tile
+from ledger.exports.bundles import read_entry_bundle, read_hash_tile
 from ledger.opening import Opener
-from ledger.openings import Openings
-from ledger.owners import owners_of, stream_of
+from ledger.owners import owners_of, whose
 from ledger.projections.cases import CaseIndex, replay
 from ledger.queries import ENTRY, ENTRY_BUNDLES, FEED, Queries, ledger_stream
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.store.base import Store
-from ledger.store.records import StoredEntry
+from ledger.streams import Streams, openable
 from ledger.tombstones import Tombstones, expired
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
@@ -46,9 +46,10 @@ MAX_SCAN: Final = 5_000
 MAX_CHECKPOINT_WAIT: Final = 2.0
 CHECKPOINT_POLL: Final = 0.05
 
-#: Kinds of stream that are about people. An access stream, too, tells who read about whom.
-PRIVATE_KINDS: Final = frozenset({"access", "case", "content", "party", "restricted"})
+#: Whose owner is looked for where there is no entry: a look like any other.
+_NOBODY: Final = StreamRef("case", "00000000-0000-4000-8000-000000000000")
 
+Given = TypeVar("Given")
 Visible = tuple[int, bytes]
 
 
@@ -62,10 +63,10 @@ class Reader:
         recorder: Recorder,
         receipts: ReceiptMaker,
         cases: CaseIndex,
-        openings: Openings,
+        streams: Streams,
         tombstones: Tombstones,
     ) -> None:
-        self._openings = openings
+        self._streams = streams
         self._store, self._opener, self._recorder = store, opener, recorder
         self._receipts, self._cases = receipts, cases
         self._tombstones = tombstones
@@ -78,28 +79,22 @@ class Reader:
         in a stream about somebody is a consultation of it; a machine's is a query of the log.
         Raises NotFound, Expired, ActorRequired, PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
+        covered = self._queries.covers(credential, ENTRY, position, actor=actor, purpose=purpose)
         raw, entry, owner = await asyncio.to_thread(self._visible, credential, position)
-        if entry["stream"]["kind"] in PRIVATE_KINDS:
-            if credential.machine:
-                await self._queries.cover(credential, ENTRY, position, actor=actor, purpose=purpose)
-            else:
-                await self._consult(credential, entry, owner, actor, purpose)
+        if entry["stream"]["kind"] not in PERSONAL_KINDS or (credential.machine and covered):
+            return raw
+        if credential.machine:
+            await self._queries.cover(credential, ENTRY, position, actor=actor, purpose=purpose)
+        else:
+            check_actor(credential, actor)
+            if purpose is not None:
+                purpose = check_purpose(purpose)
+            await self._streams.record(
+                credential, entry, owner, actor=actor, channel="api", purpose=purpose
+            )
+        # What has expired since is not given out.
+        raw, _, _ = await asyncio.to_thread(self._visible, credential, position)
         return raw
-
-    async def _consult(
-        self,
-        credential: Credential,
-        entry: Mapping[str, Any],
-        owner: Owner,
-        actor: str | None,
-        purpose: str | None,
-    ) -> None:
-        check_actor(credential, actor)
-        if purpose is not None:
-            purpose = check_purpose(purpose)
-        await self._recorder.record_for_service(
-            consultation(credential, entry, owner.hub, actor=actor, channel="api", purpose=purpose)
-        )
 
     async def receipt(self, credential: Credential, position: int) -> str:
         """A receipt for an entry that the caller may read; raises NotFound or Expired."""
@@ -112,12 +107,15 @@ class Reader:
     def _visible(
         self, credential: Credential, position: int
     ) -> tuple[bytes, dict[str, Any], Owner]:
-        raw = self._store.entry(position)
+        # The same looks, whatever comes of them.
+        raw, gone = self._store.entry(position), self._store.has_expired(position)
+        entry = {} if raw is None else entries.decode(raw)
+        stream = StreamRef(entry["stream"]["kind"], entry["stream"]["id"]) if entry else _NOBODY
+        owner = whose(self._store, self._tombstones, stream).owner
         if raw is None:
             # The entry that says so is in the ledger stream, which whoever reads entries reads.
-            raise expired() if self._store.has_expired(position) else NotFound
-        entry = entries.decode(raw)
-        owner = owners_of(self._store, self._tombstones, [entry])[stream_of(entry)]
+            raise expired() if gone else NotFound
+        owner = owner or owner_in(entry)
         if not may_read_entry(credential, entry, owner):
             raise NotFound
         return raw, entry, owner
@@ -136,9 +134,41 @@ class Reader:
         size of the log; the query is recorded before any entry of a stream about somebody is
         returned. Raises PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
-        found = await asyncio.to_thread(self._feed, credential, after, limit, types, hub)
-        if any(entries.decode(raw)["stream"]["kind"] in PRIVATE_KINDS for _, raw in found[0]):
-            await self._queries.cover(credential, FEED, after + 1, actor=actor, purpose=purpose)
+        return await self._queried(
+            credential,
+            FEED,
+            after + 1,
+            actor=actor,
+            purpose=purpose,
+            read=lambda: self._feed(credential, after, limit, types, hub),
+            about_people=lambda found: any(
+                entries.decode(raw)["stream"]["kind"] in PERSONAL_KINDS for _, raw in found[0]
+            ),
+        )
+
+    async def _queried(
+        self,
+        credential: Credential,
+        route: str,
+        position: int,
+        *,
+        actor: str | None,
+        purpose: str | None,
+        read: Callable[[], Given],
+        about_people: Callable[[Given], bool],
+    ) -> Given:
+        """What `read` returns; where that is about people, as it is once the query for it is
+        recorded."""
+
+        def look() -> tuple[Given, bool]:
+            found = read()
+            return found, about_people(found)
+
+        covered = self._queries.covers(credential, route, position, actor=actor, purpose=purpose)
+        found, recorded = await asyncio.to_thread(look)
+        if recorded and not covered:
+            await self._queries.cover(credential, route, position, actor=actor, purpose=purpose)
+            found = await asyncio.to_thread(read)
         return found
 
     def _feed(
@@ -171,23 +201,6 @@ class Reader:
                 break
         return found, reached, size
 
-    def find_case(self, credential: Credential, case_id: str) -> tuple[list[StoredEntry], Owner]:
-        """A case's entries and whose it is; raises Expired, or NotFound after the same looks
-        whether there is none or it is not for the caller: how long it takes must not tell."""
-        stream = StreamRef("case", case_id).text
-        head = self._store.stream_head(stream)
-        owner = Owner("", "") if head is None else Owner(head.hub, head.organisation)
-        if not may_read_case(credential, owner) or head is None:
-            was = self._tombstones.look((), [stream]).streams.get(stream)
-            if was is not None and may_read_case(credential, Owner(*was)):
-                raise expired()
-            raise NotFound
-        stored = self._store.stream(stream)
-        if not stored:
-            # It has expired since its head was looked at.
-            raise expired()
-        return stored, owner
-
     async def case(
         self, credential: Credential, case_id: str, actor: str | None, at: int | None
     ) -> dict[str, Any]:
@@ -197,17 +210,20 @@ class Reader:
         """
         check_operation(credential, Operation.READ_CASES)
         check_actor(credential, actor)
-        stored, owner = await asyncio.to_thread(self.find_case, credential, case_id)
         if at is not None:
             await asyncio.to_thread(self._check_reached, at)
-            stored = [entry for entry in stored if entry.position < at]
-        if not stored:
-            raise NotFound
-        first = entries.decode(stored[0].raw)
-        await self._recorder.record_for_service(
-            consultation(credential, first, owner.hub, actor=actor, channel="api", purpose=None)
+        consulted = await self._streams.consult(
+            credential,
+            StreamRef("case", case_id),
+            actor=actor,
+            channel="api",
+            purpose=None,
+            size=at,
+            count=1,
         )
-        return replay(stored).to_json() | {"last_position": stored[-1].position}
+        stored = consulted.found.stored
+        state = await asyncio.to_thread(replay, stored)
+        return state.to_json() | {"last_position": stored[-1].position}
 
     def _check_reached(self, size: int) -> None:
         """The state at a size to come is not the state now. Raises BeyondTheLog."""
@@ -219,75 +235,6 @@ class Reader:
                 [FieldError("?at", "is more than tree_size")],
                 {"tree_size": reached},
             )
-
-    async def case_bundle(
-        self,
-        credential: Credential,
-        case_id: str,
-        actor: str | None,
-        purpose: str | None,
-        reason: str | None,
-    ) -> bytes:
-        """The evidence bundle of a case; with a purpose, with the sealed fields that the caller
-        may open. Raises ActorRequired, PurposeRequired, ReasonRequired, NotFound."""
-        check_operation(credential, Operation.READ_CASES)
-        check_actor(credential, actor)
-        if purpose is not None:
-            purpose = check_purpose(purpose)
-        stored, owner = await asyncio.to_thread(self.find_case, credential, case_id)
-        decoded = {one.position: entries.decode(one.raw) for one in stored}
-        wanted: dict[int, list[str]] = {}
-        if purpose is not None:
-            for position, entry in decoded.items():
-                wanted[position] = openable(credential, entry, owner)
-        reason = (
-            await self.reason_for(credential, actor, stream_of(decoded[stored[0].position]), reason)
-            if any(wanted.values())
-            else None
-        )
-        await self._recorder.record_for_service(
-            consultation(
-                credential,
-                decoded[stored[0].position],
-                owner.hub,
-                actor=actor,
-                channel="case-bundle",
-                purpose=purpose,
-                fields_opened=[name for names in wanted.values() for name in names],
-                count=len(stored),
-                reason=reason,
-            )
-        )
-        # Opened only now: what was erased before the reading was recorded is not given out.
-        size, raw = await in_vault_thread(self._bundle, stored, decoded, wanted)
-        await self._recorder.cover(size)
-        return raw
-
-    def _bundle(
-        self,
-        stored: list[StoredEntry],
-        decoded: Mapping[int, Mapping[str, Any]],
-        wanted: Mapping[int, list[str]],
-    ) -> tuple[int, bytes]:
-        opened = self._opener.open_all({p: decoded[p] for p, names in wanted.items() if names})
-        texts = {
-            position: [
-                disclosure.text
-                for disclosure in found.disclosures
-                if disclosure.name in wanted[position]
-            ]
-            for position, found in opened.items()
-        }
-        size, _, members = case_members(self._store, stored, texts)
-        return size, packed(members)
-
-    async def reason_for(
-        self, credential: Credential, actor: str | None, stream: str, reason: str | None
-    ) -> str | None:
-        """The reason for opening a stream's sealed fields, which counts from here on; raises
-        ReasonRequired when the reader opens those of many and gives none."""
-        streams = await asyncio.to_thread(self._openings.note, credential, actor, stream)
-        return check_reason(reason, streams)
 
     async def sealed(
         self,
@@ -306,22 +253,26 @@ class Reader:
         if not sealed_classes(credential, entry, owner):
             raise NotFound
         names = openable(credential, entry, owner)
-        reason = await self.reason_for(credential, actor, stream_of(entry), reason)
-        await self._recorder.record_for_service(
-            consultation(
-                credential,
-                entry,
-                owner.hub,
-                actor=actor,
-                channel="sealed-fields",
-                purpose=purpose,
-                fields_opened=names,
-                reason=reason,
-            )
+        await self._streams.record(
+            credential,
+            entry,
+            owner,
+            actor=actor,
+            channel="sealed-fields",
+            purpose=purpose,
+            reason=reason,
+            opens=names,
         )
-        # Opened only now: what was erased before the reading was recorded is not given out.
-        opened = await in_vault_thread(self._opener.open, position, entry)
-        return {name: value for name, value in opened.values.items() if name in names}
+
+        def open_now() -> dict[str, Any]:
+            # What expired or was erased before the reading was recorded is not given out.
+            try:
+                return self._opener.open(position, entry).values
+            finally:
+                self._visible(credential, position)
+
+        opened = await in_vault_thread(open_now)
+        return {name: value for name, value in opened.items() if name in names}
 
     async def cases(
         self, credential: Credential, after: str | None, limit: int
@@ -360,15 +311,12 @@ class Reader:
         """An entry bundle; the query, of the whole log, is recorded first. Raises Forbidden,
         PurposeRequired, or NotFound beyond the committed head."""
         check_operation(credential, Operation.READ_BUNDLES)
-        raw = await asyncio.to_thread(read_entry_bundle, self._store, tile)
-        await self._queries.cover(credential, ENTRY_BUNDLES, 0, actor=actor, purpose=purpose)
-        return raw
-
-
-def openable(credential: Credential, entry: Mapping[str, Any], owner: Owner) -> list[str]:
-    """Names of the sealed fields of an entry that the caller may open."""
-    classes = sealed_classes(credential, entry, owner)
-    event_type = CATALOGUE.get(entry["type"], entry["schema"])
-    if event_type is None:
-        return []
-    return [name for name, found in event_type.sealed.items() if found in classes]
+        return await self._queried(
+            credential,
+            ENTRY_BUNDLES,
+            0,
+            actor=actor,
+            purpose=purpose,
+            read=lambda: read_entry_bundle(self._store, tile),
+            about_people=lambda _: True,
+        )

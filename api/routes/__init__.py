@@ -6,13 +6,14 @@ here.
 
 from collections.abc import Sequence
 
-from api.routes import cases, describe, docs, entries, events, expiry, health, log
+from api.routes import bundles, cases, describe, docs, entries, events, expiry, health, log
 from api.routing import Route
 
 ROUTES: Sequence[Route] = (
     *events.ROUTES,
     *entries.ROUTES,
     *cases.ROUTES,
+    *bundles.ROUTES,
     *expiry.ROUTES,
     *describe.ROUTES,
     *docs.ROUTES,

@@ -1,22 +1,21 @@
-"""`/v1/cases`: the state of cases, now or at an earlier tree size, and their evidence bundles."""
+"""`/v1/cases`: the state of cases, now or at an earlier tree size, and certificates of erasure."""
 
 from typing import Final
 
 from aiohttp import web
 
 from api.door import CREDENTIAL, LEDGER
-from api.parameters import Query, actor_of, path_uuid, purpose_of, reason_of
+from api.parameters import MAX_SIZE, Query, actor_of, path_uuid
 from api.replies import bytes_reply, json_reply
-from api.routes.entries import ACTOR_PARAMETER, PURPOSE_PARAMETER, REASON_PARAMETER, RECORDING
+from api.routes.entries import ACTOR_PARAMETER, RECORDING
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
-from ledger.access import PACKS, Operation
+from ledger.access import Operation
 from ledger_verifier.formats.certificate import FORMS
 from ledger_verifier.formats.entry import is_uuid
 
 LIST_LIMIT: Final = 500
 _LIST_DEFAULT: Final = 100
-_MAX_SIZE: Final = 2**53 - 1
 
 
 async def cases(request: web.Request) -> web.StreamResponse:
@@ -36,44 +35,12 @@ async def cases(request: web.Request) -> web.StreamResponse:
 async def case(request: web.Request) -> web.StreamResponse:
     """The state of one case."""
     query = Query(request, ("at",))
-    at = query.number("at", 0, _MAX_SIZE)
+    at = query.number("at", 0, MAX_SIZE)
     query.check()
     case_id = path_uuid(request, "id")
     actor = actor_of(request)
     state = await request.app[LEDGER].case(request[CREDENTIAL], case_id, actor, at)
     return json_reply(dict(state))
-
-
-async def bundle(request: web.Request) -> web.StreamResponse:
-    """The evidence bundle of one case. Its file name says nothing of the case."""
-    query = Query(request, ("for", "recipient", "expires"))
-    audience = query.text("for")
-    if audience is None:
-        for name in ("recipient", "expires"):
-            if query.text(name) is not None:
-                query.fault(name, "goes with for")
-    elif audience not in PACKS:
-        query.fault("for", f"must be one of {', '.join(PACKS)}")
-    query.check()
-    case_id = path_uuid(request, "id")
-    actor, purpose, reason = actor_of(request), purpose_of(request), reason_of(request)
-    ledger, credential = request.app[LEDGER], request[CREDENTIAL]
-    if audience is None:
-        raw = await ledger.case_bundle(credential, case_id, actor, purpose, reason)
-    else:
-        raw = await ledger.pack(
-            credential,
-            case_id,
-            audience,
-            recipient=query.text("recipient"),
-            expires_on=query.text("expires"),
-            actor=actor,
-            purpose=purpose,
-            reason=reason,
-        )
-    return bytes_reply(
-        raw, "application/zip", {"Content-Disposition": 'attachment; filename="bundle.zip"'}
-    )
 
 
 async def erasure_certificate(request: web.Request) -> web.StreamResponse:
@@ -132,58 +99,11 @@ ROUTES: Final = (
                 "at",
                 "query",
                 "A tree size: the state as it was when the log had so many entries",
-                {"type": "integer", "minimum": 0, "maximum": _MAX_SIZE},
+                {"type": "integer", "minimum": 0, "maximum": MAX_SIZE},
             ),
         ),
         replies={200: Reply("The state of the case", schema=ref("Case"))},
         problems=("invalid-request", "actor-required", "not-found", "expired", *RECORDING),
-    ),
-    Route(
-        "GET",
-        "/v1/cases/{id}/bundle",
-        bundle,
-        "Take a case's evidence bundle; the reading is recorded first",
-        description=(
-            "With a purpose, the disclosures that the caller may open are in it. With `for` it is "
-            "a pack: what such a reader may be given, and a signed cover that says for whom, for "
-            "what and until when (docs/formats.md, Packs)."
-        ),
-        operation=Operation.READ_CASES,
-        parameters=(
-            CASE_ID,
-            Parameter(
-                "for",
-                "query",
-                "Make a pack for this kind of reader, under a signed cover",
-                {"enum": list(PACKS)},
-            ),
-            Parameter(
-                "recipient",
-                "query",
-                "With for=auditor or inspector: code of the organisation it is for",
-                ref("Code"),
-            ),
-            Parameter(
-                "expires",
-                "query",
-                "With for: the day by which it is to be destroyed; by default in 90 days",
-                {"type": "string", "format": "date"},
-            ),
-            ACTOR_PARAMETER,
-            PURPOSE_PARAMETER,
-            REASON_PARAMETER,
-        ),
-        replies={200: Reply("A case bundle (docs/formats.md)", "application/zip")},
-        problems=(
-            "invalid-request",
-            "invalid-event",
-            "actor-required",
-            "purpose-required",
-            "reason-required",
-            "not-found",
-            "expired",
-            *RECORDING,
-        ),
     ),
     Route(
         "GET",

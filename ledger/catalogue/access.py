@@ -20,9 +20,12 @@ from ledger.catalogue.fields import (
     Personal,
     Several,
     Sha256,
+    Uuid,
 )
 from ledger.catalogue.model import Declaration, EventData, Example
 from ledger.catalogue.sharing import CountBand
+
+EXAMPLE_READING = "019c22ad-a010-7d8a-956e-ae47d20b52cf"
 
 CasePurpose = Literal[
     "support",
@@ -71,7 +74,7 @@ class RecordConsulted(EventData):
         stream_kinds=("access",),
         occurred="instant",
         example=Example(
-            id="019c22ad-a010-7d8a-956e-ae47d20b52cf",
+            id=EXAMPLE_READING,
             subject=f"access/{EXAMPLE_CASE}",
             time="2026-02-10T13:00:00Z",
             data={
@@ -186,4 +189,21 @@ class ExportProduced(EventData):
     )
     members_digest: Coded[Sha256] = Field(
         description="SHA-256 over the names and contents of its members, as its cover has it."
+    )
+
+
+class ExportProducedOfReading(ExportProduced):
+    """`export.produced` at schema 2: with the reading that it came of."""
+
+    about: ClassVar[Declaration] = dataclasses.replace(
+        ExportProduced.about,
+        schema=2,
+        example=dataclasses.replace(
+            ExportProduced.about.example,
+            data={**ExportProduced.about.example.data, "consulted_event": EXAMPLE_READING},
+        ),
+    )
+
+    consulted_event: Open[Uuid] = Field(
+        description="Id of the record.consulted of this same stream that records the reading."
     )

@@ -1,30 +1,38 @@
-"""Log bundles and case bundles, in the format of docs/formats.md, "Bundles".
+"""Log bundles and bundles of one stream, in the format of docs/formats.md, "Bundles".
 
 Guarantees: the same content makes the same bytes. A log bundle holds every tile of one published
-checkpoint, at its tlog-tiles paths. A case bundle holds the entries of one stream with their
-proofs against one checkpoint, and the registrations without which they cannot be understood.
+checkpoint, at its tlog-tiles paths. A bundle of a stream holds its entries with their proofs
+against one checkpoint, and the registrations without which they cannot be understood: two of one
+stream against one checkpoint differ in nothing but their disclosures.
 """
 
-import base64
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import orjson
 
-from ledger.errors import Busy, NotFound
+from ledger.errors import BeyondTheLog, Busy, FieldError, NotFound
 from ledger.receipts import nodes
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
-from ledger_verifier.formats.bundle import write_bundle
+from ledger_verifier.formats.bundle import (
+    CHECKPOINT,
+    MANIFEST,
+    CaseManifest,
+    disclosures_name,
+    encode_disclosures,
+    encode_proof,
+    entry_name,
+    proof_name,
+    write_bundle,
+)
 from ledger_verifier.formats.checkpoint import Checkpoint
 from ledger_verifier.formats.entry import MAX_INTEGER
 from ledger_verifier.formats.merkle import prove_inclusion
 from ledger_verifier.formats.note import Note
 from ledger_verifier.formats.tiles import Tile, bundles_of, encode_entries, encode_hashes, tiles_of
 from ledger_verifier.meaning.schemas import SCHEMA_REGISTERED
-
-CASE_BUNDLE_FORMAT = "hub-ledger/case-bundle@v1"
 
 
 def read_hash_tile(store: Store, tile: Tile) -> bytes:
@@ -101,41 +109,52 @@ def covering_checkpoint(store: Store, position: int) -> tuple[int, bytes]:
     return head.size, head.checkpoint
 
 
-def case_members(
+def published_checkpoint(store: Store, size: int) -> tuple[int, bytes]:
+    """Size and text of the checkpoint that was published of that size; raises BeyondTheLog, which
+    names the sizes around it, when none was."""
+    published = store.published_at(size)
+    if published.checkpoint is not None:
+        return size, published.checkpoint
+    around = {"published_before": published.before, "published_after": published.after}
+    raise BeyondTheLog(
+        "No checkpoint of that size was published. Ask for one of the sizes published before and "
+        "after it, or leave it out: the bundle is then made against the newest checkpoint.",
+        [FieldError("?at", "is not the size of a published checkpoint")],
+        {name: size for name, size in around.items() if size is not None},
+    )
+
+
+def stream_members(
     store: Store,
     stored: Sequence[StoredEntry],
-    disclosures: Mapping[int, Iterable[str]],
+    disclosures: Mapping[int, Sequence[str]],
+    against: tuple[int, bytes] | None = None,
 ) -> tuple[int, bytes, list[tuple[str, bytes]]]:
-    """The members of a case bundle of one stream's entries, with these disclosure texts by
-    position, and before them the size of the tree, and its checkpoint."""
+    """The members of a bundle of one stream's entries, with these disclosure texts by position, and
+    before them the size of the tree, and its checkpoint: the one to be `against`, or the newest."""
     positions = [entry.position for entry in stored]
-    size, checkpoint = covering_checkpoint(store, positions[-1])
+    size, checkpoint = against or covering_checkpoint(store, positions[-1])
     opened = Checkpoint.parse(Note.parse(checkpoint).text)
-    types = {entry.type for entry in stored}
-    registrations = _registrations(store, types)
+    registrations = _registrations(store, {entry.type for entry in stored}, size)
     included = sorted({e.position: e for e in [*registrations, *stored]}.items())
     node = nodes(store.cells)
-    manifest = {
-        "format": CASE_BUNDLE_FORMAT,
-        "origin": opened.origin,
-        "stream": stored[0].stream,
-        "tree_size": size,
-        "positions": positions,
-        "registrations": [entry.position for entry in registrations],
-    }
-    members: list[tuple[str, bytes]] = [
-        ("manifest.json", orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)),
-        ("checkpoint", checkpoint),
-    ]
+    manifest = CaseManifest(
+        opened.origin,
+        stored[0].stream,
+        size,
+        tuple(positions),
+        tuple(entry.position for entry in registrations),
+    )
+    members: list[tuple[str, bytes]] = [(MANIFEST, manifest.encode()), (CHECKPOINT, checkpoint)]
     for position, entry in included:
-        proof = prove_inclusion(position, size, node)
-        lines = b"".join(base64.b64encode(digest) + b"\n" for digest in proof)
-        members.append((f"entries/{position:012d}", entry.raw))
-        members.append((f"proofs/{position:012d}", lines))
-    for position, texts in disclosures.items():
-        lines = "".join(f"{text}\n" for text in texts).encode("ascii")
-        if lines:
-            members.append((f"disclosures/{position:012d}", lines))
+        members.append((entry_name(position), entry.raw))
+        proof = encode_proof(prove_inclusion(position, size, node))
+        members.append((proof_name(position), proof))
+    members += [
+        (disclosures_name(position), encode_disclosures(texts))
+        for position, texts in disclosures.items()
+        if texts
+    ]
     return size, checkpoint, members
 
 
@@ -146,13 +165,13 @@ def packed(members: Iterable[tuple[str, bytes]]) -> bytes:
     return file.getvalue()
 
 
-def _registrations(store: Store, types: set[str]) -> list[StoredEntry]:
-    """`ledger.opened` and the registrations of these types."""
+def _registrations(store: Store, types: set[str], size: int) -> list[StoredEntry]:
+    """`ledger.opened` and the registrations of these types among the first `size` entries."""
     needed = store.entries(0, 1)
     start = 0
     while found := store.entries(start, 1000, [SCHEMA_REGISTERED]):
         for entry in found:
-            if orjson.loads(entry.raw)["data"]["type"] in types:
+            if entry.position < size and orjson.loads(entry.raw)["data"]["type"] in types:
                 needed.append(entry)
         start = found[-1].position + 1
     return needed

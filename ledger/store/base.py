@@ -26,6 +26,7 @@ from ledger.store.records import (
     DestroyedKey,
     ErasedPart,
     Head,
+    Published,
     RecordedEntry,
     SealedRow,
     StoredEntry,
@@ -40,6 +41,7 @@ from ledger.store.rows import (
     optional_bytes,
     select_cells,
     select_head,
+    select_published,
     select_sealed,
     select_stream_heads,
 )
@@ -94,6 +96,7 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f" log_size {integer} NOT NULL, declared {integer})",
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
+        "CREATE INDEX publications_size ON publications (size)",
         *expiry_statements(blob, integer),
     ]
 
@@ -371,6 +374,11 @@ class Store(ExpiryReads):
             rows.execute("SELECT size, checkpoint FROM publications ORDER BY seq DESC LIMIT 1")
             row = rows.fetchone()
             return None if row is None else (row[0], bytes(row[1]))
+
+    def published_at(self, size: int) -> Published:
+        """The checkpoint that was published of that size, or the sizes that were around it."""
+        with self.read() as rows:
+            return select_published(rows, size)
 
     def last_published(self) -> str:
         """When the newest publication was published; empty when there is none."""

@@ -38,6 +38,16 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """The checkpoint published of a size; where there is none, the largest size below it that one
+    was published of, and the smallest above."""
+
+    checkpoint: bytes | None
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamHead:
     """The last version of a stream, the link hash of that entry, the hub and organisation of its
     first entry, to which it belongs, and the ids of the keys its sealed fields are under now

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from ledger.store.records import Head, SealedRow, StreamHead
+from ledger.store.records import Head, Published, SealedRow, StreamHead
 
 #: Values bound in one statement, well under SQLite's limit of 32,766.
 CHUNK: Final = 500
@@ -120,3 +120,20 @@ def select_head(rows: Rows, suffix: str = "") -> Head | None:
     edge = bytes(row[2])
     hashes = tuple(edge[i : i + 32] for i in range(0, len(edge), 32))
     return Head(row[0], bytes(row[1]), hashes, bytes(row[3]), row[4])
+
+
+def select_published(rows: Rows, size: int) -> Published:
+    """The checkpoint published of that size, or the sizes around it."""
+    rows.execute("SELECT checkpoint FROM publications WHERE size = ? ORDER BY seq LIMIT 1", (size,))
+    row = rows.fetchone()
+    if row is not None:
+        return Published(bytes(row[0]))
+    around: list[int | None] = []
+    for sql in (
+        "SELECT MAX(size) FROM publications WHERE size < ?",
+        "SELECT MIN(size) FROM publications WHERE size > ?",
+    ):
+        rows.execute(sql, (size,))
+        found = rows.fetchone()[0]
+        around.append(None if found is None else int(found))
+    return Published(None, *around)

@@ -17,6 +17,7 @@ from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, NotFound
 from ledger.retention import KINDS
 from ledger.submission import Recorded, Submission
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
 
 NOW = "2026-03-02T09:00:00.000Z"
@@ -186,15 +187,15 @@ class FakeLedger:
         ][:limit]
         return found, len(self.entries) - 1, len(self.entries)
 
-    def _case_owner(self, case_id: str) -> access.Owner | None:
+    def _owner(self, stream: StreamRef) -> access.Owner | None:
         for entry in self.entries:
-            if entry["stream"] == {"id": case_id, "kind": "case"}:
+            if entry["stream"] == {"id": stream.id, "kind": stream.kind}:
                 return access.owner_in(entry)
         return None
 
     def _readable_case(self, credential: Credential, case_id: str) -> None:
-        owner = self._case_owner(case_id)
-        if owner is None or not access.may_read_case(credential, owner):
+        owner = self._owner(StreamRef("case", case_id))
+        if owner is None or not access.may_read_stream(credential, "case", owner):
             raise NotFound
 
     async def case(
@@ -219,36 +220,27 @@ class FakeLedger:
             entry["stream"]["id"]
             for entry in self.entries
             if entry["stream"]["kind"] == "case"
-            and access.may_read_case(credential, access.owner_in(entry))
+            and access.may_read_stream(credential, "case", access.owner_in(entry))
         }
         return [{"id": case_id} for case_id in sorted(ids)], None
 
-    async def case_bundle(
+    async def bundle(
         self,
         credential: Credential,
-        case_id: str,
-        actor: str | None,
-        purpose: str | None,
-        reason: str | None = None,
-    ) -> bytes:
-        self._call("case_bundle", case_id, actor, purpose, reason)
-        self._readable_case(credential, case_id)
-        return b"PK\x05\x06" + bytes(18)
-
-    async def pack(
-        self,
-        credential: Credential,
-        case_id: str,
-        audience: str,
+        stream: StreamRef,
+        audience: str | None = None,
         *,
+        at: int | None = None,
         recipient: str | None = None,
         expires_on: str | None = None,
         actor: str | None = None,
         purpose: str | None = None,
         reason: str | None = None,
     ) -> bytes:
-        self._call("pack", case_id, audience, recipient, expires_on, actor, purpose, reason)
-        self._readable_case(credential, case_id)
+        self._call("bundle", stream, audience, at, recipient, expires_on, actor, purpose, reason)
+        owner = self._owner(stream)
+        if owner is None or not access.may_read_stream(credential, stream.kind, owner):
+            raise NotFound
         return b"PK\x05\x06" + bytes(18)
 
     async def erasure_certificate(

@@ -13,6 +13,7 @@ from api.problems import PROBLEMS, problem, shown_pointer
 from ledger import errors
 from ledger.access import Role
 from ledger.errors import FieldError, LedgerError
+from ledger_verifier.formats.entry import StreamRef
 from tests.api.conftest import Client
 from tests.api.events import ACTOR, HUB, SECRET, fresh
 from tests.api.fakes import FakeLedger
@@ -199,7 +200,10 @@ async def test_a_bundle_is_a_file_whose_name_says_nothing(
     reply = await client.get(f"/v1/cases/{case_id}/bundle", headers=headers)
     assert reply.headers["Content-Type"] == "application/zip"
     assert reply.headers["Content-Disposition"] == 'attachment; filename="bundle.zip"'
-    assert ledger.calls[-1] == ("case_bundle", (case_id, ACTOR, None, None))
+    assert ledger.calls[-1] == (
+        "bundle",
+        (StreamRef("case", case_id), None, None, None, None, ACTOR, None, None),
+    )
 
 
 async def test_a_pack_is_asked_for_by_its_reader(
@@ -209,16 +213,23 @@ async def test_a_pack_is_asked_for_by_its_reader(
     ledger.add("case", HUB, stream_id=case_id)
     headers = {**token(Role.DPO), "Actor": ACTOR, "Purpose-Of-Use": "inspection"}
     address = f"/v1/cases/{case_id}/bundle"
-    for query in ("for=public", "recipient=ico", "expires=2026-12-01", "for=auditor&for=auditor"):
+    for query in (
+        "for=public",
+        "recipient=ico",
+        "expires=2026-12-01",
+        "for=auditor&for=auditor",
+        "at=-1",
+    ):
         reply = await client.get(f"{address}?{query}", headers=headers)
         await problem_of(reply, 400, "invalid-request")
     reply = await client.get(
-        f"{address}?for=auditor&recipient=ico&expires=2026-12-01",
+        f"{address}?for=auditor&recipient=ico&expires=2026-12-01&at=300",
         headers={**headers, "Bulk-Reason": "inspection"},
     )
     assert reply.status == 200
-    asked = (case_id, "auditor", "ico", "2026-12-01", ACTOR, "inspection", "inspection")
-    assert ledger.calls[-1] == ("pack", asked)
+    stream = StreamRef("case", case_id)
+    named = ("auditor", 300, "ico", "2026-12-01", ACTOR, "inspection", "inspection")
+    assert ledger.calls[-1] == ("bundle", (stream, *named))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,13 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         elsewhere=f"/v1/cases/{CASE_THERE}/bundle",
         nowhere=f"/v1/cases/{NOWHERE}/bundle",
     ),
+    ("GET", "/v1/streams/{kind}/{id}/bundle"): Expected(
+        f"/v1/streams/case/{CASE_HERE}/bundle",
+        CASES | {Role.STANDARDS},
+        CASES,
+        elsewhere=f"/v1/streams/case/{CASE_THERE}/bundle",
+        nowhere=f"/v1/streams/ledger/{CASE_HERE}/bundle",
+    ),
     ("GET", "/v1/cases/{id}/erasure-certificate"): Expected(
         f"/v1/cases/{CASE_HERE}/erasure-certificate?form=subject",
         CERTIFIES,

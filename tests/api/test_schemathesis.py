@@ -43,6 +43,7 @@ class Service:
         events = [item.example for item in CATALOGUE.types()]
         cases = (e["subject"].split("/") for e in events)
         self.known = {
+            "kind": "case",
             "position": str(len(CATALOGUE.registrations()) + 1),
             "id": next(stream_id for kind, stream_id in cases if kind == "case"),
         }

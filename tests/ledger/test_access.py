@@ -16,8 +16,8 @@ from ledger.access import (
     check_record,
     may,
     may_read_bundles,
-    may_read_case,
     may_read_entry,
+    may_read_stream,
     needs_actor,
     sealed_classes,
 )
@@ -220,6 +220,7 @@ def test_operations(role: Role) -> None:
         Operation.READ_ENTRIES: "a" in READS[role.value],
         Operation.OPEN_SEALED: role.value in OPENS,
         Operation.READ_CASES: role.value in CASES,
+        Operation.READ_STREAMS: role.value in CASES | {"standards"},
         Operation.READ_BUNDLES: False,
         Operation.SEE_DUE: role in (Role.DPO, Role.INSPECTOR),
         Operation.CERTIFY: role in (Role.DPO, Role.RIGHTS_OFFICER),
@@ -238,14 +239,17 @@ def test_operations(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_cases(role: Role) -> None:
+def test_whole_streams(role: Role) -> None:
     here, there = Owner(HERE, "lewisham-council"), Owner(THERE, "lewisham-council")
-    assert may_read_case(bound(role), here) is (role.value in CASES)
-    assert not may_read_case(bound(role), there)
-    assert may_read_case(unbound(role), there) is (role.value in CASES)
     # A data protection officer is of one controller; a hub has several.
     others = Owner(HERE, "met-police")
-    assert may_read_case(bound(role), others) is (role.value in CASES - {"dpo"})
+    for kind, reach in zip(COLUMNS, READS[role.value].split(), strict=True):
+        whole = reach in ("h", "c", "a")
+        assert may_read_stream(bound(role), kind, here) is whole
+        assert may_read_stream(bound(role), kind, there) is (reach == "a")
+        assert may_read_stream(unbound(role), kind, there) is whole
+        assert may_read_stream(bound(role), kind, others) is (reach in ("h", "a"))
+    assert may_read_stream(bound(role), "case", here) is (role.value in CASES)
 
 
 def test_only_its_own_controller_erases_a_stream() -> None:

@@ -57,7 +57,7 @@ async def _make(directory: DataDirectory) -> Made:
     officer = credential(Role.RIGHTS_OFFICER)
     async with Ledger.open(directory.path) as ledger:
         await ledger.record(ANY, [person, shared])
-        await ledger.case_bundle(DPO, case, ACTOR, "inspection")
+        await ledger.bundle(DPO, person.stream, actor=ACTOR, purpose="inspection")
         with pytest.raises(ErasureNotVerified):
             await ledger.erasure_certificate(DPO, case, ACTOR, "controller")
         await ledger.record(DPO, [act("erasure.executed", person.stream)])

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -47,11 +48,9 @@ async def a_case(ledger: Ledger) -> StreamRef:
 
 
 async def a_pack(
-    ledger: Ledger, who: Credential, stream: StreamRef, audience: str, **named: str
+    ledger: Ledger, who: Credential, stream: StreamRef, audience: str, **named: Any
 ) -> Members:
-    raw = await ledger.pack(
-        who, stream.id, audience, actor=ACTOR, purpose="rights-request", **named
-    )
+    raw = await ledger.bundle(who, stream, audience, actor=ACTOR, purpose="rights-request", **named)
     reader = BundleReader(io.BytesIO(raw))
     return {name: reader.read(name, 1 << 20) for name in reader.names}
 
@@ -173,7 +172,7 @@ async def test_what_may_not_be_made_is_refused(ledger: Ledger) -> None:
     with pytest.raises(Invalid):
         await a_pack(ledger, DPO, stream, "subject", recipient="ico")
     with pytest.raises(PurposeRequired):
-        await ledger.pack(DPO, stream.id, "subject", actor=ACTOR, purpose=None)
+        await ledger.bundle(DPO, stream, "subject", actor=ACTOR, purpose=None)
     with pytest.raises(NotFound):
         await a_pack(ledger, DPO, StreamRef("case", str(uuid4())), "subject")
     elsewhere = credential(

@@ -147,15 +147,15 @@ async def test_opening_those_of_many_people_needs_a_reason(ledger: Ledger) -> No
         with pytest.raises(ReasonRequired):
             await ledger.sealed(dpo, last.position, actor, "review", reason)
         with pytest.raises(ReasonRequired):
-            await ledger.case_bundle(dpo, last.stream.id, actor, "review", reason)
+            await ledger.bundle(dpo, last.stream, actor=actor, purpose="review", reason=reason)
         with pytest.raises(ReasonRequired):
-            await ledger.pack(
-                dpo, last.stream.id, "subject", actor=actor, purpose="review", reason=reason
+            await ledger.bundle(
+                dpo, last.stream, "subject", actor=actor, purpose="review", reason=reason
             )
     assert await size_of(ledger) == size
     # Another person may, and so may the same one where nothing sealed is opened.
     await ledger.sealed(dpo, last.position, str(uuid4()), "review")
-    await ledger.case_bundle(dpo, last.stream.id, actor, None)
+    await ledger.bundle(dpo, last.stream, actor=actor)
     await ledger.sealed(dpo, last.position, actor, "review", "inspection")
     position = await size_of(ledger) - 1
     sealed = await ledger.sealed(credential(Role.INSPECTOR), position, ACTOR, "inspection")

@@ -111,7 +111,7 @@ async def test_unknown_and_forbidden_cases_are_one(ledger: Ledger) -> None:
         with pytest.raises(NotFound):
             await ledger.case(elsewhere, case_id, ACTOR, None)
         with pytest.raises(NotFound):
-            await ledger.case_bundle(elsewhere, case_id, ACTOR, None)
+            await ledger.bundle(elsewhere, StreamRef("case", case_id), actor=ACTOR)
     for position in (recorded[0].position, 10**9):
         with pytest.raises(NotFound):
             await ledger.entry(elsewhere, position)
@@ -172,7 +172,7 @@ async def test_a_case_bundle_verifies_offline(
     ledger: Ledger, shared_directory: DataDirectory, purpose: str | None
 ) -> None:
     stream, recorded = await a_case(ledger)
-    raw = await ledger.case_bundle(DPO, stream.id, ACTOR, purpose)
+    raw = await ledger.bundle(DPO, stream, actor=ACTOR, purpose=purpose)
     bundle = BundleReader(io.BytesIO(raw))
     report = verify_case(bundle, shared_directory.policy())
     disclosures = [name for name in bundle.names if name.startswith("disclosures/")]

@@ -101,7 +101,7 @@ async def _fill(
             if round_ % 2:
                 await filler.published()
         bundles = [
-            await ledger.case_bundle(DPO, stream.id, ACTOR, "inspection")
+            await ledger.bundle(DPO, stream, actor=ACTOR, purpose="inspection")
             for stream in streams[:BUNDLES]
         ]
         size = int((await ledger.status())["tree_size"])

@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     log.add_argument("--save", metavar="BUNDLE", help="keep what was read as a log bundle")
     log.set_defaults(run=_run_log)
-    bundle = commands.add_parser("bundle", parents=[whole], help="verify a log or case bundle")
+    bundle = commands.add_parser(
+        "bundle", parents=[whole], help="verify a bundle of a log or of a stream"
+    )
     bundle.add_argument("file", metavar="FILE", help="the bundle")
     bundle.set_defaults(run=_run_bundle)
     receipt = commands.add_parser("receipt", parents=[common], help="verify one entry's receipt")

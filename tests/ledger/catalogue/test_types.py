@@ -35,6 +35,7 @@ ALLOWED: Final = {
         "erased_events",
         "executed_event",
         "export_event",
+        "consulted_event",
     },
     "rights requests: dates, regime, route": {"answer_due"},
     "purpose, criteria_version, dpia/authority/agreement refs, gateway, legal_basis": {

@@ -191,14 +191,14 @@ async def test_a_slow_keeper_delays_nobody_who_does_not_need_it(
         first, second = await ledger.record(ANY, [person, other])
         # The reading of a case is recorded under keys of its own, which are there from here on.
         await ledger.sealed(DPO, first.position, ACTOR, "inspection")
-        case = person.stream.id
+        case = person.stream
         gate.open.clear()
         readings: list[asyncio.Task[Any]] = []
         for _ in range(VAULT_THREADS):
             for reading in (
                 ledger.sealed(DPO, first.position, ACTOR, "inspection"),
-                ledger.case_bundle(DPO, case, ACTOR, "inspection"),
-                ledger.pack(DPO, case, "subject", actor=ACTOR, purpose="rights-request"),
+                ledger.bundle(DPO, case, actor=ACTOR, purpose="inspection"),
+                ledger.bundle(DPO, case, "subject", actor=ACTOR, purpose="rights-request"),
             ):
                 readings.append(asyncio.create_task(reading))
         try:
@@ -228,7 +228,7 @@ async def test_the_keys_of_a_whole_case_are_asked_for_together(
     async with Ledger.open(sqlite_directory.path) as ledger:
         recorded = await ledger.record(ANY, acts)
         gate.asked = 0
-        assert await ledger.case_bundle(DPO, person.stream.id, ACTOR, "inspection")
+        assert await ledger.bundle(DPO, person.stream, actor=ACTOR, purpose="inspection")
         assert gate.asked == 1
         assert not (await ledger.record(ANY, acts))[-1].created
         assert len(recorded) == len(acts)

@@ -5,6 +5,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -260,6 +261,22 @@ def test_a_manifest_that_is_wrong_is_refused(old: bytes, new: bytes) -> None:
     assert old in raw
     with pytest.raises(BundleError):
         CaseManifest.parse(raw.replace(old, new))
+
+
+@pytest.mark.parametrize("kind", ["access", "content", "party", "restricted"])
+def test_a_manifest_of_another_stream_is_of_a_format_of_its_own(kind: str) -> None:
+    """So that whoever verifies cases alone says that it cannot tell, and not that it fails."""
+    stream = MANIFEST.stream.replace("case", kind)
+    raw = replace(MANIFEST, stream=stream).encode()
+    assert b"stream-bundle@v1" in raw
+    assert CaseManifest.parse(raw).stream == stream
+    for other in (
+        raw.replace(b"stream-bundle", b"case-bundle"),
+        raw.replace(kind.encode() + b"/", b"case/"),
+        raw.replace(kind.encode() + b"/", b"ledger/"),
+    ):
+        with pytest.raises(BundleError):
+            CaseManifest.parse(other)
 
 
 def test_a_newer_manifest_is_told_apart() -> None:

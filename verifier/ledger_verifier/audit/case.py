@@ -1,4 +1,5 @@
-"""Verifies a case bundle: one stream's entries, each with its proof under one checkpoint.
+"""Verifies a bundle of one stream, a case or another about people: its entries, each with its
+proof under one checkpoint.
 
 Guarantees, when the verdict is not FAILED: every entry given stands in the signed tree at its
 position; the stream's entries are its versions 1 to the last given, chained, with none left out
@@ -42,11 +43,12 @@ from ledger_verifier.formats.policy import Policy
 from ledger_verifier.meaning.schemas import DEFINING_TYPES, Registry
 
 SUBJECT: Final = "case bundle"
+STREAM_SUBJECT: Final = "stream bundle"
 NOT_SHOWN: Final = (
     "that the stream is whole: a later entry of it may have been left out of the bundle",
     "that any other stream about the same person was included",
 )
-ID_UNIQUENESS: Final = "uniqueness of ids and of digests: a case bundle is only a part of the log"
+ID_UNIQUENESS: Final = "uniqueness of ids and of digests: a {subject} is only a part of the log"
 
 MAX_MANIFEST: Final = 4 * 1024 * 1024
 MAX_DISCLOSURES: Final = 64 * MAX_TEXT
@@ -62,22 +64,24 @@ def verify_case(
     state: State | None = None,
     policy_sha256: str | None = None,
 ) -> Report:
-    """Verify a case bundle; what it holds never makes this raise.
+    """Verify a bundle of one stream; what it holds never makes this raise.
 
     A checkpoint in `earlier` that cannot be compared with the bundle's makes the verdict
     UNVERIFIABLE; one that is merely `remembered` is then listed as not compared.
     """
     findings = Findings()
     trusted = cover = None
+    subject = SUBJECT
     try:
         manifest = CaseManifest.parse(bundle.read(MANIFEST, MAX_MANIFEST))
+        subject = SUBJECT if manifest.stream.startswith("case/") else STREAM_SUBJECT
         trusted = accept(bundle.read(CHECKPOINT, MAX_NOTE), policy, "the checkpoint in the bundle")
     except (MissingMemberError, UnknownBundleFormatError, OtherLogError) as error:
         findings.lack(str(error))
     except FormatError as error:
         findings.fail(Failure(str(error)))
     else:
-        _compare(trusted, earlier, remembered, findings)
+        _compare(subject, trusted, earlier, remembered, findings)
         seen = same_log((*earlier, *remembered), trusted.origin)
         verify_stream(bundle, manifest, trusted, seen, findings)
         cover = check_cover(bundle, trusted, policy, findings)
@@ -85,8 +89,8 @@ def verify_case(
         foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
         if state is not None and not findings.failed and not foreign:
             state.add(trusted.origin, trusted.raw)
-    findings.not_assessed.append(ID_UNIQUENESS)
-    report = build_report(SUBJECT, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
+    findings.not_assessed.append(ID_UNIQUENESS.format(subject=subject))
+    report = build_report(subject, findings, policy, trusted, policy_sha256, not_shown=NOT_SHOWN)
     return report if cover is None or findings.failed else _with_cover(report, cover)
 
 
@@ -100,6 +104,7 @@ def _with_cover(report: Report, cover: Cover) -> Report:
 
 
 def _compare(
+    subject: str,
     trusted: Trusted,
     earlier: Sequence[Trusted],
     remembered: Sequence[Trusted],
@@ -110,7 +115,7 @@ def _compare(
     findings.counts["earlier_checkpoints"] = history.compared
     for known in (*history.uncompared, *history.larger):
         reason = (
-            f"consistency with {known.label}: a case bundle holds no proof between checkpoints of "
+            f"consistency with {known.label}: a {subject} holds no proof between checkpoints of "
             "different sizes (verify the log, or a log bundle)"
         )
         if known in earlier:
@@ -129,8 +134,9 @@ def verify_stream(
     besides: frozenset[str] = frozenset(),
     heard: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> None:
-    """Verify the entries of a case bundle under an accepted checkpoint. Members named in `besides`
-    may be there too; `heard` is told of every entry of the stream that passed its own checks."""
+    """Verify the entries of a bundle of one stream under an accepted checkpoint. Members named in
+    `besides` may be there too; `heard` is told of every entry of the stream that passed its own
+    checks."""
     if manifest.origin != trusted.origin:
         findings.fail(Failure("manifest.json: origin is not that of the checkpoint"))
     if manifest.tree_size != trusted.size:

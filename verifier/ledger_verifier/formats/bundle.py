@@ -1,4 +1,4 @@
-"""Bundles: a log, or one case's share of it, in one file that has one encoding only.
+"""Bundles: a log, or one stream's share of it, in one file that has one encoding only.
 
 Guarantees: the same members always give the same bytes, and `BundleReader` accepts nothing that
 `BundleWriter` could not have made. A bundle is a ZIP archive (APPNOTE 6.3, ZIP64 where a number
@@ -8,8 +8,8 @@ comment, attribute or extra field. Hence no compression bomb, no overlapping or 
 two readings of one file.
 
 Format: docs/formats.md, "Bundles". A log bundle holds the paths of C2SP tlog-tiles and
-`checkpoint`; a case bundle holds `manifest.json`, `checkpoint`, and `entries/`, `proofs/` and
-`disclosures/` named by 12-digit position.
+`checkpoint`; a bundle of a stream holds `manifest.json`, `checkpoint`, and `entries/`, `proofs/`
+and `disclosures/` named by 12-digit position.
 """
 
 import base64
@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, BinaryIO, Final
 
-from ledger_verifier.formats.entry import StreamRef, canonical, load_canonical
+from ledger_verifier.formats.entry import canonical, is_uuid, load_canonical
 from ledger_verifier.formats.errors import BundleError, DamagedMemberError, EntryError
 
 CASE_FORMAT: Final = "hub-ledger/case-bundle@v1"
+#: Of the other streams about people, by the same rules; to a verifier of cases alone it is unknown.
+STREAM_FORMAT: Final = "hub-ledger/stream-bundle@v1"
+BUNDLED: Final = frozenset({"access", "case", "content", "party", "restricted"})
 MANIFEST: Final = "manifest.json"
 CHECKPOINT: Final = "checkpoint"
 
@@ -313,7 +316,7 @@ class CaseManifest:
         """Canonical bytes of the manifest."""
         return canonical(
             {
-                "format": CASE_FORMAT,
+                "format": _format_of(self.stream),
                 "origin": self.origin,
                 "stream": self.stream,
                 "tree_size": self.tree_size,
@@ -332,7 +335,7 @@ class CaseManifest:
             raise BundleError("manifest.json is not canonical JSON") from error
         if type(value) is not dict or type(value.get("format")) is not str:
             raise BundleError("manifest.json does not say its format")
-        if value["format"] != CASE_FORMAT:
+        if value["format"] not in (CASE_FORMAT, STREAM_FORMAT):
             raise UnknownBundleFormatError("the bundle's format is not known to this verifier")
         _check_manifest(value)
         return cls(
@@ -344,18 +347,20 @@ class CaseManifest:
         )
 
 
+def _format_of(stream: str) -> str:
+    return CASE_FORMAT if stream.startswith("case/") else STREAM_FORMAT
+
+
 def _check_manifest(value: dict[str, Any]) -> None:
     members = {"format", "origin", "stream", "tree_size", "positions", "registrations"}
     if value.keys() != members:
         raise BundleError("manifest.json has other members than a case bundle's")
     if type(value["origin"]) is not str or _ORIGIN.fullmatch(value["origin"]) is None:
         raise BundleError("manifest.json: origin is not well formed")
-    try:
-        stream = StreamRef.parse(value["stream"]) if type(value["stream"]) is str else None
-    except EntryError:
-        stream = None
-    if stream is None or stream.kind != "case":
-        raise BundleError("manifest.json: stream is not a case stream")
+    stream = value["stream"] if type(value["stream"]) is str else ""
+    kind, _, stream_id = stream.partition("/")
+    if kind not in BUNDLED or not is_uuid(stream_id) or _format_of(stream) != value["format"]:
+        raise BundleError("manifest.json: stream is not one that a bundle of its format is about")
     size = value["tree_size"]
     if type(size) is not int or not 1 <= size <= MAX_POSITION + 1:
         raise BundleError("manifest.json: tree_size is not the size of a tree")

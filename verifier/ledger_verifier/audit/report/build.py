@@ -150,7 +150,7 @@ def _shown(
         whole += f", but for {expired} whose bytes have expired, as the log itself says"
     if subject == "receipt":
         whole = "this entry was not changed or moved since"
-    elif subject == "case bundle":
+    elif subject in ("case bundle", "stream bundle"):
         whole = "none of the entries given was changed or moved since, or left out between them"
     elif subject == "erasure certificate":
         whole = "none of the entries that the certificate rests on was changed or moved since"

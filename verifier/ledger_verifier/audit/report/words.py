@@ -63,6 +63,7 @@ _SUBJECTS: Final = {
     "log": "the live log",
     "log bundle": "a file that holds a whole log",
     "case bundle": "a file that holds the entries of one case",
+    "stream bundle": "a file that holds the entries of one stream",
     "bundle": "a bundle",
     "erasure certificate": "an erasure certificate",
     "receipt": "a receipt and the entry that it is for",
