@@ -30,6 +30,7 @@ VERIFIED_WITHIN: Final = 30.0
 """Seconds within which the ledger has looked for what it erased."""
 
 RECIPIENTS: Final = ("fictional-youth-trust", "fictional-school")
+AUDITORS: Final = ("fictional-panel", "fictional-inspectorate")
 #: A stretch of a stored ciphertext that it is looked for by: a page boundary may split the whole.
 PROBE: Final = 32
 
@@ -46,6 +47,7 @@ class Drill:
         self.tokens: dict[str, str] = {}
         self.case = str(uuid4())
         self.shares = [str(uuid4()) for _ in RECIPIENTS]
+        self.packs: list[str] = []
         self.coordinator, self.officer = str(uuid4()), str(uuid4())
 
     def good(self, text: str) -> None:
@@ -74,6 +76,18 @@ class Drill:
             hub.post(self._event("data.disclosed", **told))
         self.good("A person was recorded, and shared with two recipients.")
 
+    def take_copies(self, url: str) -> None:
+        """Two packs are made of the case: one comes back destroyed, one does not."""
+        officer = Caller(url, self.tokens["dpo"], self.officer, "inspection")
+        for recipient in AUDITORS:
+            officer.get(f"/v1/cases/{self.case}/bundle?for=auditor&recipient={recipient}")
+        reader = Caller(url, self.tokens["dpo"], self.officer)
+        page = orjson.loads(reader.get("/v1/events?types=export.produced"))
+        self.packs = [item["entry"]["id"] for item in page["items"]]
+        confirmed = self._event("destruction.confirmed", export_event=self.packs[0])
+        officer.post({**confirmed, "subject": f"access/{self.case}"})
+        self.good("Two packs were made for auditors; one of them is confirmed to be destroyed.")
+
     def note(self) -> list[bytes]:
         """What is stored of the person: their key as it is kept, and ciphertexts."""
         stored: list[bytes] = []
@@ -88,7 +102,11 @@ class Drill:
         with closing(sqlite3.connect(self.data / "ledger.sqlite")) as store:
             stored += [
                 bytes(row[0])[:PROBE]
-                for row in store.execute("SELECT ciphertext FROM sealed WHERE key_class='subject'")
+                for row in store.execute(
+                    "SELECT ciphertext FROM sealed WHERE key_id ="
+                    " (SELECT subject_key FROM stream_heads WHERE stream = ?)",
+                    (f"case/{self.case}",),
+                )
             ]
         if len(search(self.data, stored)) != len(stored):
             raise DemoError("what is stored was not found in the bytes of the data directory")
@@ -129,14 +147,16 @@ class Drill:
             command = ("certificate", str(path), "--policy", str(self.policy), "--json")
             report = orjson.loads(run("ledger-verify", *command).must(0).out)
             told = " ".join(report["shown"])
-            if form == "controller" and self.shares[1] not in told:
-                raise DemoError("the certificate does not list who is outstanding")
+            listed = [name for name in (self.shares[1], *self.packs) if name in told]
+            if form == "controller" and listed != [self.shares[1], self.packs[1]]:
+                raise DemoError("the certificate does not list who and what is outstanding")
             if form == "subject" and any(
                 name in path.read_bytes().decode("latin-1")
                 for name in (self.case, self.officer, *self.shares, "lewisham")
             ):
                 raise DemoError("the subject's certificate names somebody or something")
             self.good(f"ledger-verify certificate: the {form}'s form is {report['verdict']}.")
+        self.good(f"It lists the copy that is outstanding: the pack {self.packs[1]}.")
         log = ("log", url, "--token", self.tokens["auditor"], "--policy", str(self.policy))
         run("ledger-verify", *log).must(0)
         self.good("ledger-verify log: every proof over the log still holds.")
@@ -181,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drill.open_ledger()
         with serving(drill.data, drill.log) as url:
             drill.record(url)
+            drill.take_copies(url)
             stored = drill.note()
             drill.erase(url)
             drill.certify(url)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.access import Credential, Operation, check_certifies, check_operation
-from ledger.consultation import CONSULTED, check_actor
+from ledger.consultation import CONSULTED, COPIES, PRODUCED, check_actor
 from ledger.errors import ErasureNotVerified
 from ledger.exports.bundles import covering_checkpoint, packed, stream_members
 from ledger.log.client import WriterClient
@@ -39,8 +39,8 @@ from ledger_verifier.meaning.case_state import CaseState
 from ledger_verifier.meaning.certified import CONTROLLER, controller_facts, subject_facts
 
 _ABOUT_ERASURES: Final = (ERASURE, "erasure.verified", "backup.horizon_passed")
-#: The route by which whole copies with sealed fields are taken.
-_COPIES: Final = "case-bundle"
+#: Whoever has a copy says by this that it is destroyed.
+DESTROYED: Final = "destruction.confirmed"
 
 
 @dataclass(slots=True)
@@ -93,15 +93,16 @@ class Certifier:
         state = replay(stored)
         _check_verified(state, form)
         facts = controller_facts(state)
-        exports = self._exports(found.stream.id, _last(stored, ERASURE))
+        now = instant(time.time())
+        exports = self._exports(found.stream.id, _last(stored, ERASURE), now[:10])
         if form == CONTROLLER:
             size, checkpoint, members = stream_members(self._store, stored, {})
-            certificate = self._state(form, size, facts, exports, stored)
+            certificate = self._state(form, now, size, facts, exports, stored)
             return _Made(certificate, checkpoint, members)
         about = _rests_on(state, stored, decoded)
         size, checkpoint = covering_checkpoint(self._store, about[-1].position)
         told = subject_facts(facts, exports)
-        certificate = self._state(form, size, told, exports, about)
+        certificate = self._state(form, now, size, told, told["copies"], about)
         node = nodes(self._store.cells)
         proofs = {one.position: prove_inclusion(one.position, size, node) for one in about}
         return _Made(certificate, checkpoint, proofs=proofs)
@@ -109,47 +110,86 @@ class Certifier:
     def _state(
         self,
         form: str,
+        now: str,
         size: int,
         facts: Mapping[str, Any],
-        exports: Mapping[str, int],
+        exports: Mapping[str, Any],
         rests_on: Sequence[StoredEntry],
     ) -> Certificate:
         leaves = tuple((one.position, leaf_hash(one.raw).hex()) for one in rests_on)
-        now = instant(time.time())
         return Certificate(self._origin, form, now, new_nonce(), size, leaves, facts, exports)
 
-    def _exports(self, case_id: str, before: int) -> dict[str, int]:
-        """How many copies with sealed fields were taken of the case before that position, and how
-        many of them were confirmed to be destroyed."""
+    def _exports(self, case_id: str, before: int, today: str) -> dict[str, Any]:
+        """How many copies with sealed fields were taken of the case before that position, how many
+        of them were confirmed to be destroyed, and which are outstanding."""
         stored = self._store.stream(StreamRef("access", case_id).text)
         decoded = {one.position: entries.decode(one.raw) for one in stored}
-        consulted = {
-            position: entry
-            for position, entry in decoded.items()
-            if entry["type"] == CONSULTED and position < before
-        }
-        taken = {
-            entry["id"]
-            for position, entry in decoded.items()
-            if entry["type"] == "export.produced"
-            and position < before
-            and entry["data"]["holds_sealed"]
-        }
-        packs = len(taken)
-        for position, opened in sorted(self._opener.open_all(consulted).items()):
-            values = opened.values
-            if values.get("access_channel") == _COPIES and values.get("fields_opened"):
-                # A pack is recorded twice: as the reading, and as what came of it.
-                if packs:
-                    packs -= 1
-                else:
-                    taken.add(consulted[position]["id"])
-        destroyed = {
+        readings = {p: e for p, e in decoded.items() if e["type"] == CONSULTED and p < before}
+        packs, copies = _packs(decoded, before)
+        for position, opened in self._opener.open_all(readings).items():
+            entry, values = readings[position], opened.values
+            whole = values.get("access_channel") == COPIES and values.get("fields_opened")
+            # What came of a reading as a pack is that copy, and no other.
+            if whole and entry["id"] not in packs:
+                copies[position] = _Copy(entry["id"], entry["id"], entry["recorded_at"][:10])
+        confirmed = {
             entry["data"]["export_event"]
             for entry in decoded.values()
-            if entry["type"] == "destruction.confirmed"
+            if entry["type"] == DESTROYED
         }
-        return {"taken": len(taken), "destroyed": len(taken & destroyed)}
+        kept = [c for _, c in sorted(copies.items()) if not {c.event, c.reading} & confirmed]
+        return {
+            "taken": len(copies),
+            "destroyed": len(copies) - len(kept),
+            "outstanding": [copy.stated(today) for copy in kept],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A copy that left the ledger: the event that says so, the reading that it came of, the day,
+    and of a pack the last day and for which kind of reader it was made."""
+
+    event: str
+    reading: str
+    taken_on: str
+    destroy_by: str | None = None
+    audience: str | None = None
+
+    def stated(self, today: str) -> dict[str, Any]:
+        """What a certificate of that day states of it: no recipient's name."""
+        return {
+            "event": self.event,
+            "taken_on": self.taken_on,
+            "destroy_by": self.destroy_by,
+            "audience": self.audience,
+            "overdue": self.destroy_by is not None and self.destroy_by < today,
+        }
+
+
+def _packs(
+    decoded: Mapping[int, Mapping[str, Any]], before: int
+) -> tuple[set[str], dict[int, _Copy]]:
+    """The readings that packs came of, and by position the packs with sealed fields whose reading,
+    which is when they were opened, was before that position."""
+    read_at = {entry["id"]: position for position, entry in decoded.items()}
+    readings, copies = set(), {}
+    for position, entry in decoded.items():
+        if entry["type"] != PRODUCED:
+            continue
+        data = entry["data"]
+        # In schema 1 the reading is not named: it counts as a copy besides, rather than none.
+        reading = data.get("consulted_event", entry["id"])
+        readings.add(reading)
+        if data["holds_sealed"] and read_at.get(reading, position) < before:
+            copies[position] = _Copy(
+                entry["id"],
+                reading,
+                entry["recorded_at"][:10],
+                data["expires_on"],
+                data["audience"],
+            )
+    return readings, copies
 
 
 def _written(made: _Made, signed: bytes) -> bytes:

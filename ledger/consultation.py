@@ -19,6 +19,10 @@ from ledger.submission import Submission
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef, is_uuid
 
 CONSULTED: Final = "record.consulted"
+#: What a pack that was made is recorded as, beside the reading.
+PRODUCED: Final = "export.produced"
+#: The route of a reading that takes a whole stream out of the ledger, in its record.
+COPIES: Final = "case-bundle"
 CASE_PURPOSES: Final = frozenset(get_args(CasePurpose))
 BULK_REASONS: Final = frozenset(get_args(BulkReason))
 #: Streams whose sealed fields nobody opens within a day without a reason.

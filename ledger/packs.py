@@ -20,7 +20,7 @@ from uuid import uuid4
 from ledger.access import Credential, Operation, Owner, check_operation
 from ledger.audiences import check_pack, opened_for
 from ledger.catalogue import CATALOGUE
-from ledger.consultation import check_actor, check_purpose
+from ledger.consultation import COPIES, PRODUCED, check_actor, check_purpose
 from ledger.errors import FieldError, Invalid
 from ledger.exports.bundles import packed, published_checkpoint, stream_members
 from ledger.intake import LONDON, Draft, split
@@ -35,14 +35,11 @@ from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.cover import COVER, SUBJECT, Cover, digest_of
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
 
-PRODUCED: Final = "export.produced"
 #: What a cover names as the recipient of a person's own pack, whose name is on no file.
 PERSON: Final = "person"
 #: Days until a pack is to be destroyed unless another day is asked for, and the most there may be.
 DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 366
-#: The route of every reading that takes a whole copy, in its record.
-COPIES: Final = "case-bundle"
 Members = list[tuple[str, bytes]]
 
 

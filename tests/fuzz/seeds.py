@@ -95,9 +95,14 @@ def certificates() -> list[bytes]:
             state = fold(state, entry)
             leaves.append((position, leaf_hash(raw).hex()))
     assert state is not None
-    at, exports = "2026-01-01T00:00:00.000Z", {"taken": 1, "destroyed": 0}
+    at, exports = "2026-01-01T00:00:00.000Z", {"taken": 2, "destroyed": 0}
+    event = "019c22ad-a010-7d8a-956e-ae47d20b52d1"
+    pack = {"audience": "auditor", "destroy_by": at[:10], "event": event}
+    bundle = {"audience": None, "destroy_by": None, "event": event.replace("d1", "d2")}
+    copies = [{**copy, "overdue": False, "taken_on": at[:10]} for copy in (pack, bundle)]
+    listed = {**exports, "outstanding": copies}
     whole = Certificate(
-        ORIGIN, "controller", at, "n", SIZE, tuple(leaves), controller_facts(state), exports
+        ORIGIN, "controller", at, "n", SIZE, tuple(leaves), controller_facts(state), listed
     )
     erasure = {
         "versions": None,

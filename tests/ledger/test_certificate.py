@@ -4,7 +4,9 @@ import asyncio
 import io
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ from ledger.application import Ledger
 from ledger.config import DataDirectory
 from ledger.errors import ErasureNotVerified, Forbidden, NotFound
 from ledger.initialise import initialise
+from ledger.intake import LONDON
+from ledger.store import open_store
 from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.cli import main
+from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.bundle import BundleReader, write_bundle
 from ledger_verifier.formats.certificate import CERTIFICATE, Certificate, open_certificate
+from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.errors import CertificateError, NoteError
 from ledger_verifier.formats.note import Ed25519Signer, Note
 from ledger_verifier.formats.policy import Policy, PolicyLog
@@ -29,6 +35,9 @@ from tests.ledger.acts import LEWISHAM, act, credential, identified
 ANY = credential()
 DPO = credential(Role.DPO)
 ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
+DESTROYED = (("inspector", "ico"), ("subject", None))
+TODAY = datetime.now(LONDON).date().isoformat()
+NEXT_YEAR = f"{int(TODAY[:4]) + 1}{TODAY[4:8]}01T00:00:00.000Z"
 Members = dict[str, bytes]
 
 
@@ -41,6 +50,8 @@ class Made:
     share: str
     controller: Members
     subject: Members
+    later: Members
+    access: list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +68,7 @@ async def _make(directory: DataDirectory) -> Made:
     officer = credential(Role.RIGHTS_OFFICER)
     async with Ledger.open(directory.path) as ledger:
         await ledger.record(ANY, [person, shared])
-        await ledger.bundle(DPO, person.stream, actor=ACTOR, purpose="inspection")
+        await _take_copies(ledger, person.stream)
         with pytest.raises(ErasureNotVerified):
             await ledger.erasure_certificate(DPO, case, ACTOR, "controller")
         await ledger.record(DPO, [act("erasure.executed", person.stream)])
@@ -79,9 +90,38 @@ async def _make(directory: DataDirectory) -> Made:
         found, _, _ = await ledger.feed(
             DPO, after=-1, types=frozenset({"record.consulted"}), limit=100, actor=ACTOR
         )
-        assert len(found) == 4
+        assert len(found) == 8
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ledger.certifying.instant", lambda _: NEXT_YEAR)
+            later = await ledger.erasure_certificate(DPO, case, ACTOR, "controller")
     share = shared.data["disclosure_id"]
-    return Made(directory, case, share, _members(controller), _members(subject))
+    forms = (_members(controller), _members(subject), _members(later))
+    with closing(open_store(directory.database)) as store:
+        kept = [entries.decode(one.raw) for one in store.stream(f"access/{case}")]
+    return Made(directory, case, share, *forms, kept)
+
+
+async def _take_copies(ledger: Ledger, case: StreamRef) -> None:
+    """A bundle that opens nothing, one that opens what it may, and three packs, of which two are
+    confirmed to be destroyed: one by the event of its making, one by that of the reading."""
+    await ledger.bundle(DPO, case, actor=ACTOR)
+    for audience, recipient in ((None, None), ("auditor", "city-hall"), *DESTROYED):
+        await ledger.bundle(
+            DPO,
+            case,
+            audience,
+            recipient=recipient,
+            expires_on=TODAY,
+            actor=ACTOR,
+            purpose="inspection",
+        )
+    found, _, _ = await ledger.feed(DPO, types=frozenset({"export.produced"}), actor=ACTOR)
+    _, one, other = [entries.decode(raw) for _, raw in found]
+    for event in (one["id"], other["data"]["consulted_event"]):
+        data = {**act("destruction.confirmed").data, "export_event": event}
+        await ledger.record(
+            DPO, [act("destruction.confirmed", StreamRef("access", case.id), data=data)]
+        )
 
 
 def _members(raw: bytes) -> Members:
@@ -117,7 +157,73 @@ def test_both_forms_hold_and_say_what_is_outstanding(made: Made) -> None:
     facts = _stated(made, made.controller).facts
     assert facts["outstanding"] == [f"recipient/{made.share}", "source/lewisham-cases"]
     assert facts["findings"] == ["dual-control-not-evidenced"]
-    assert _stated(made, made.controller).exports == {"taken": 1, "destroyed": 0}
+
+
+def test_every_copy_that_is_not_confirmed_destroyed_is_listed(made: Made) -> None:
+    bundle = [e for e in made.access if e["type"] == "record.consulted"][1]
+    pack = next(e for e in made.access if e["type"] == "export.produced")
+    assert pack["data"]["audience"] == "auditor"
+    exports = _stated(made, made.controller).exports
+    assert exports == {
+        "taken": 4,
+        "destroyed": 2,
+        "outstanding": [
+            {
+                "event": bundle["id"],
+                "taken_on": bundle["recorded_at"][:10],
+                "destroy_by": None,
+                "audience": None,
+                "overdue": False,
+            },
+            {
+                "event": pack["id"],
+                "taken_on": pack["recorded_at"][:10],
+                "destroy_by": TODAY,
+                "audience": "auditor",
+                "overdue": _stated(made, made.controller).issued_at[:10] > TODAY,
+            },
+        ],
+    }
+    report = verify_certificate(_file(made.controller), made.directory.policy())
+    assert all(any(one["id"] in line for line in report.shown) for one in (bundle, pack))
+    assert any("4 taken, 2 destroyed" in line for line in report.not_assessed)
+    text = b"".join(made.controller.values())
+    assert b"city-hall" not in text
+    # The person is told how many, and nothing else.
+    assert _stated(made, made.subject).exports == {"taken": 4, "destroyed": 2}
+
+
+def test_a_pack_whose_last_day_has_passed_stays_outstanding_and_is_overdue(made: Made) -> None:
+    copies = _stated(made, made.later).exports["outstanding"]
+    assert [copy["overdue"] for copy in copies] == [False, True]
+    report = verify_certificate(_file(made.later), made.directory.policy())
+    assert report.verdict is Verdict.VERIFIED, report.failures
+    assert any(f"destroyed by {TODAY}, overdue" in line for line in report.shown)
+
+
+def test_copies_that_do_not_add_up_with_the_real_key(made: Made) -> None:
+    certificate = _stated(made, made.later)
+    exports = certificate.exports
+    bundle, pack = exports["outstanding"]
+    for outstanding in (
+        [pack],
+        [bundle, pack, pack],
+        [bundle, {**pack, "overdue": False}],
+        [{**bundle, "overdue": True}, pack],
+        [bundle, {**pack, "destroy_by": None}],
+        [bundle, {**pack, "audience": "public"}],
+        [bundle, {**pack, "audience": []}],
+        [bundle, {**pack, "recipient": "city-hall"}],
+        [bundle, {**pack, "event": "one"}],
+        [bundle, {**pack, "taken_on": "today"}],
+        None,
+    ):
+        other = replace(certificate, exports={**exports, "outstanding": outstanding})
+        lying = {**made.later, CERTIFICATE: _signed(made, other)}
+        verdict, why = _verdict(made, lying)
+        assert (verdict, "exports" in why) == (Verdict.FAILED, True), outstanding
+    whole = replace(certificate, exports={"taken": 4, "destroyed": 2})
+    assert _verdict(made, {**made.later, CERTIFICATE: _signed(made, whole)})[0] is Verdict.FAILED
 
 
 def test_the_subjects_form_names_nobody(made: Made) -> None:

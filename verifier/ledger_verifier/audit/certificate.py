@@ -46,8 +46,9 @@ UNENCLOSED: Final = (
     "rests on are not enclosed, so that it names nobody",
 )
 EXPORTS: Final = (
-    "how many copies with sealed fields were taken, and destroyed: on the word of the log's key "
-    "({taken} taken, {destroyed} destroyed)"
+    "how many copies with sealed fields were taken, and destroyed, and which are outstanding: on "
+    "the word of the log's key ({taken} taken, {destroyed} destroyed). A bundle of the access "
+    "stream of the case shows it"
 )
 ID_UNIQUENESS: Final = "uniqueness of ids and of digests: a certificate is only a part of the log"
 
@@ -146,6 +147,8 @@ def _verify_entries(
         if not _is_leaf(bundle, position, leaf):
             reason = "the entry enclosed is not the one that the certificate names"
             findings.fail(Failure(reason, position))
+    if not manifest.stream.startswith("case/"):
+        findings.fail(Failure("the entries enclosed are of no case"))
     if findings.failed or findings.lacking:
         return
     if states.state is None or controller_facts(states.state) != certificate.facts:
@@ -187,7 +190,22 @@ def stated(certificate: Certificate) -> list[str]:
         )
     outstanding = certificate.facts["outstanding"]
     lines.append(f"outstanding: {', '.join(outstanding) if outstanding else 'nobody'}")
+    copies = [_copy(copy) for copy in certificate.exports["outstanding"]]
+    lines.append(
+        "copies not confirmed to be destroyed, as the log's key states: "
+        + ("; ".join(copies) if copies else "none")
+    )
     return lines
+
+
+def _copy(copy: Mapping[str, Any]) -> str:
+    if copy["destroy_by"] is None:
+        return f"{copy['event']}, a bundle taken on {copy['taken_on']}"
+    late = ", overdue" if copy["overdue"] else ""
+    return (
+        f"{copy['event']}, a pack for the {copy['audience']} made on {copy['taken_on']}, to be "
+        f"destroyed by {copy['destroy_by']}{late}"
+    )
 
 
 def _told(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -23,11 +23,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger_verifier.formats.bundle import CHECKPOINT, encode_proof, proof_name, write_bundle
+from ledger_verifier.formats.cover import WORDS
 from ledger_verifier.formats.entry import (
     MAX_INTEGER,
     canonical,
+    is_day,
     is_hex64,
     is_instant,
+    is_uuid,
     load_canonical,
 )
 from ledger_verifier.formats.errors import CertificateError, EntryError, NoteError
@@ -40,6 +43,8 @@ FORMS: Final = ("controller", "subject")
 _MEMBERS: Final = frozenset(
     {"facts", "form", "issued_at", "leaves", "nonce", "tree_size", "exports"}
 )
+#: What is stated of a copy that is not confirmed to be destroyed.
+_COPY: Final = frozenset({"audience", "destroy_by", "event", "overdue", "taken_on"})
 MAX_LEAVES: Final = 100_000
 
 
@@ -47,7 +52,8 @@ MAX_LEAVES: Final = 100_000
 class Certificate:
     """What a certificate states: of which log and tree size, in which form, resting on which leaves
     (position and leaf hash, ascending), the facts, and how many copies with sealed fields were
-    `taken` and `destroyed`, for which only the signature stands."""
+    `taken` and `destroyed`, and in the controller's form which are `outstanding`. For the copies
+    only the signature stands."""
 
     origin: str
     form: str
@@ -56,7 +62,7 @@ class Certificate:
     tree_size: int
     leaves: tuple[tuple[int, str], ...]
     facts: Mapping[str, Any]
-    exports: Mapping[str, int]
+    exports: Mapping[str, Any]
 
     @property
     def text(self) -> str:
@@ -104,19 +110,45 @@ def _check(value: Any) -> None:
         ("nonce", type(value["nonce"]) is str and 0 < len(value["nonce"]) <= 64),
         ("tree_size", type(value["tree_size"]) is int and 0 < value["tree_size"] <= MAX_INTEGER),
         ("facts", type(value["facts"]) is dict),
-        ("exports", _are_counts(value["exports"])),
         ("leaves", _are_leaves(value["leaves"])),
     )
     for name, ok in good:
         if not ok:
             raise CertificateError(f"the statement's {name} is not well formed")
+    if not _are_exports(value["exports"], value["form"], value["issued_at"][:10]):
+        raise CertificateError("the statement's exports are not well formed, or do not add up")
 
 
-def _are_counts(value: Any) -> bool:
+def _are_exports(value: Any, form: str, issued_on: str) -> bool:
+    """Counts of copies, and in the controller's form as many outstanding ones as they leave."""
+    if type(value) is not dict:
+        return False
+    counts = [value.get(name) for name in ("destroyed", "taken")]
+    if any(type(count) is not int or not 0 <= count <= MAX_INTEGER for count in counts):
+        return False
+    if form != "controller":
+        return value.keys() == {"destroyed", "taken"}
+    copies = value.get("outstanding")
     return (
-        type(value) is dict
-        and value.keys() == {"destroyed", "taken"}
-        and all(type(count) is int and 0 <= count <= MAX_INTEGER for count in value.values())
+        value.keys() == {"destroyed", "taken", "outstanding"}
+        and type(copies) is list
+        and all(_is_copy(copy, issued_on) for copy in copies)
+        and len({copy["event"] for copy in copies}) == len(copies)
+        and len(copies) == value["taken"] - value["destroyed"]
+    )
+
+
+def _is_copy(value: Any, issued_on: str) -> bool:
+    if type(value) is not dict or value.keys() != _COPY:
+        return False
+    last_day = value["destroy_by"]
+    is_pack = is_day(last_day) and value["audience"] in tuple(WORDS)
+    overdue = is_pack and last_day < issued_on
+    return (
+        is_uuid(value["event"])
+        and is_day(value["taken_on"])
+        and (is_pack or last_day is value["audience"] is None)
+        and value["overdue"] is overdue
     )
 
 

@@ -67,7 +67,7 @@ def _erasure(erasure: Erasure) -> dict[str, Any]:
     }
 
 
-def subject_facts(facts: Mapping[str, Any], exports: Mapping[str, int]) -> dict[str, Any]:
+def subject_facts(facts: Mapping[str, Any], exports: Mapping[str, Any]) -> dict[str, Any]:
     """What the person is told of these facts, which hold an erasure of the whole; `exports` says
     how many copies with sealed fields were `taken`, and how many of them `destroyed`."""
     erasure = [one for one in facts["erasures"] if one["versions"] is None][-1]
@@ -90,13 +90,13 @@ def subject_facts(facts: Mapping[str, Any], exports: Mapping[str, int]) -> dict[
             "held": len(systems),
             "confirmed": sum(system["confirmed_on"] is not None for system in systems),
         },
-        "copies": dict(exports),
+        "copies": {name: exports[name] for name in ("taken", "destroyed")},
         "recorded_since": facts["recorded_since_erasure"] > 0,
         "notice": NOTICE,
     }
 
 
-def is_for_the_person(facts: Mapping[str, Any], exports: Mapping[str, int]) -> bool:
+def is_for_the_person(facts: Mapping[str, Any], exports: Mapping[str, Any]) -> bool:
     """Whether facts are of the subject's form: days, kinds of recipient, counts and yes or no, in
     the words that every one has, and nothing else that could name somebody."""
     checks: Mapping[str, Callable[[Any], bool]] = {
