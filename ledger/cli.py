@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
 
-from ledger import config
+from ledger import config, scrubbing
 from ledger.access import Role
 from ledger.database import Database, database_errors, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, LedgerError
@@ -216,6 +216,36 @@ def rebuild(data: Path) -> None:
     finally:
         read_models.close()
         store.close()
+
+
+@cli.command()
+@_data
+@click.option(
+    "--seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0.0),
+    help="For how long a table of PostgreSQL may be held; 0 is for as long as it takes.",
+)
+@explained
+def scrub(data: Path, seconds: float) -> None:
+    """Take what erasures and expiries deleted out of the files of the databases.
+
+    On PostgreSQL the tables are rewritten and the write-ahead log is turned over; on SQLite it is
+    checked that nothing is left. The service may go on. The exit code is 1 when something is left.
+    """
+    sys.exit(0 if tell_scrubbed(scrubbing.scrub(config.load(data), seconds)) else 1)
+
+
+def tell_scrubbed(scrubbed: scrubbing.Scrubbed) -> bool:
+    """Print what was scrubbed and what was not; whether nothing is left."""
+    for line in scrubbed.done:
+        click.echo(f"{line}.")
+    for line in scrubbed.left:
+        click.echo(f"Not done: {line}.", err=True)
+    for line in scrubbed.beyond:
+        click.echo(f"Not reached: {line}.")
+    return not scrubbed.left
 
 
 @cli.command("rotate-wrapping-key")

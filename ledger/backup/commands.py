@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from ledger import config, scrubbing
 from ledger.backup.archive import Manifest
 from ledger.backup.make import back_up
-from ledger.cli import explained
+from ledger.cli import explained, tell_scrubbed
+from ledger.database import is_postgres_url
 
 _data = click.option(
     "--data",
@@ -94,6 +96,7 @@ def restore(
             f"Of {done.unknown} expired entries only the positions are known: where the stream is "
             "not known either, such an event is recorded as new if it is sent again."
         )
+    _scrub(data, removed=bool(done.destroyed or done.expired))
     for path in done.aside:
         click.echo(f"What was in the way is now {path}: destroy it when it is not needed.")
     for manifest in done.manifests:
@@ -102,6 +105,14 @@ def restore(
                 f"The backup of the {manifest.kind.replace('-', ' ')} should have been destroyed "
                 f"by {manifest.destroy_by.isoformat()}. Destroy it now."
             )
+
+
+def _scrub(data: Path, *, removed: bool) -> None:
+    """What a backup held of the erased and expired was in the tables for a moment: on PostgreSQL
+    deleted rows stay in the files until they are scrubbed."""
+    directory = config.load(data)
+    if removed and (not directory.embedded or is_postgres_url(directory.key_database)):
+        tell_scrubbed(scrubbing.scrub(directory, 0.0))
 
 
 @click.command()

@@ -34,7 +34,7 @@ IDLE_IN_TRANSACTION_SECONDS: Final = 5.0
 #: Seconds a replica may hold the head lock in all.
 APPEND_SECONDS: Final = 20.0
 #: Tables that an expiry deletes from.
-_OF_STREAMS: Final = ("sealed", EVENTS_TABLE, "duplicates", "stream_heads", "destroyed_keys")
+OF_STREAMS: Final = ("sealed", EVENTS_TABLE, "duplicates", "stream_heads", "destroyed_keys")
 #: Seconds the publisher may be silent before another replica takes over.
 PUBLISHER_IDLE_SECONDS: Final = 15
 
@@ -219,7 +219,7 @@ class PostgresStore(Store):
             return float(rows.fetchone()[0])
 
     def scrub(self, *, expired: bool = False) -> bool:
-        tables = _OF_STREAMS if expired else ("sealed",)
+        tables = OF_STREAMS if expired else ("sealed",)
         with self._datastore.get_connection() as connection:
             for table in tables:
                 connection.execute(f"VACUUM {table}".encode())

@@ -2,8 +2,7 @@
 
 Guarantees: a key is committed here before anything sealed under it is appended; a destroyed key's
 row is deleted, and on SQLite overwritten and gone from the write-ahead log. On PostgreSQL its bytes
-stay in the table's pages until these are vacuumed and used again, and in the server's write-ahead
-log until that is recycled: docs/operations.md says what to do about it. `applied_through` is the
+stay in the server's files until `ledger.scrubbing` has been there. `applied_through` is the
 tree size through which every recorded erasure has been carried out here. A key store that has
 applied erasures the log does not hold belongs to a log that was rolled back: that is refused. While
 a keeper of the wrapping key is asked, no transaction is open: however slow it is, erasures go on.

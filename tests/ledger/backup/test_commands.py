@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from ledger.backup import commands, make
 from ledger.cli import cli
 from ledger.config import DataDirectory
+from tests.ledger.backup.expiring_world import MANY, ExpiringWorld
 from tests.ledger.backup.world import SQLITE, World
 
 
@@ -47,3 +48,19 @@ def test_succeed_says_what_is_lost(world: World, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"Of {world.sizes[2]} entries of the old log, {world.sizes[2]} are lost" in done.output
     assert run("policy", "--data", tmp_path / "new").output.startswith("log hub-ledger.example/sec")
+
+
+def test_a_restore_says_what_it_left_away(expiring: ExpiringWorld, tmp_path: Path) -> None:
+    data = expiring.lost(tmp_path / "data")
+    request = expiring.request(data, 1, 1)
+    databases: tuple[object, ...] = ()
+    if request.database is not None:
+        databases = ("--database", request.database, "--key-database", request.key_database)
+    given = ("--from", request.archive, "--keys-from", request.keys_archive, "--tail", request.tail)
+    done = run("restore", "--data", data, *given, *databases)
+    assert done.exit_code == 0, done.output
+    assert f"expired since the backup, and are not brought back: {MANY + 9}." in done.output
+    assert f"Of {MANY + 5} expired entries only the positions are known" in done.output
+    # Deleted rows are left in the files of one of the databases alone.
+    assert ("entries: rewritten." in done.output) is (request.database is not None)
+    assert "Not done" not in done.output
