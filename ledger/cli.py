@@ -9,24 +9,26 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
 
-from ledger import config, scrubbing
+from ledger import config
 from ledger.access import Role
 from ledger.database import Database, database_errors, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, LedgerError
 from ledger.exports.bundles import write_log_bundle
-from ledger.initialise import initialise, join
 from ledger.projections.cases import CaseIndex
 from ledger.store import open_store
 from ledger.tokens import TokenStore
 from ledger.vault.keepers import open_wrapper
 from ledger.vault.rotation import Rotation
+
+if TYPE_CHECKING:
+    from ledger.scrubbing.report import Scrubbed
 
 _data = click.option(
     "--data",
@@ -112,6 +114,8 @@ def init(
     if source is not None:
         _join(data, source)
         return
+    from ledger.initialise import initialise
+
     directory = initialise(
         data,
         origin=origin,
@@ -129,6 +133,8 @@ def _join(data: Path, source: Path) -> None:
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(f"{option} is the joined ledger's: leave it out with --join.")
+    from ledger.initialise import join
+
     directory = join(data, source)
     click.echo(f"Made a replica of the ledger {directory.origin} in {data}.")
     click.echo(f"{directory.keys_path} holds the ledger's keys: keep it secret.")
@@ -234,10 +240,12 @@ def scrub(data: Path, seconds: float) -> None:
     On PostgreSQL the tables are rewritten and the write-ahead log is turned over; on SQLite it is
     checked that nothing is left. The service may go on. The exit code is 1 when something is left.
     """
-    sys.exit(0 if tell_scrubbed(scrubbing.scrub(config.load(data), seconds)) else 1)
+    from ledger.scrubbing import scrub as scrub_databases
+
+    sys.exit(0 if tell_scrubbed(scrub_databases(config.load(data), seconds)) else 1)
 
 
-def tell_scrubbed(scrubbed: scrubbing.Scrubbed) -> bool:
+def tell_scrubbed(scrubbed: "Scrubbed") -> bool:
     """Print what was scrubbed and what was not; whether nothing is left."""
     for line in scrubbed.done:
         click.echo(f"{line}.")

@@ -5,14 +5,16 @@ Guarantees: a command that refuses says why and what to do, and changes nothing 
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ledger import config, scrubbing
-from ledger.backup.archive import Manifest
-from ledger.backup.make import back_up
+from ledger import config
 from ledger.cli import explained, tell_scrubbed
 from ledger.database import is_postgres_url
+
+if TYPE_CHECKING:
+    from ledger.backup.archive import Manifest
 
 _data = click.option(
     "--data",
@@ -34,6 +36,8 @@ def backup(data: Path, to: Path, keys_to: Path | None) -> None:
 
     Neither file holds the signing keys, the wrapping key, the guard, tokens or read models.
     """
+    from ledger.backup.make import back_up
+
     made = back_up(data, to, keys_to)
     click.echo(f"Wrote {made.events.size} entries to {to}.")
     _say_end(to, made.events)
@@ -42,7 +46,7 @@ def backup(data: Path, to: Path, keys_to: Path | None) -> None:
         _say_end(keys_to, made.keys)
 
 
-def _say_end(path: Path, manifest: Manifest) -> None:
+def _say_end(path: Path, manifest: "Manifest") -> None:
     click.echo(f"Destroy {path} by {manifest.destroy_by.isoformat()}.")
 
 
@@ -112,7 +116,9 @@ def _scrub(data: Path, *, removed: bool) -> None:
     deleted rows stay in the files until they are scrubbed."""
     directory = config.load(data)
     if removed and (not directory.embedded or is_postgres_url(directory.key_database)):
-        tell_scrubbed(scrubbing.scrub(directory, 0.0))
+        from ledger.scrubbing import scrub
+
+        tell_scrubbed(scrub(directory, 0.0))
 
 
 @click.command()

@@ -31,7 +31,7 @@ OF_KEYS: Final = ("stream_keys",)
 
 def scrub(directory: DataDirectory, seconds: float) -> Scrubbed:
     """Scrub the databases of a ledger, holding no table for longer than that (0: for as long as it
-    takes). Raises ConfigurationError when one is missing, or one of DATABASE_ERRORS."""
+    takes). Raises ConfigurationError when one is missing, or one of `database_errors()`."""
     scrubbed = Scrubbed()
     places = (directory.database, directory.key_database)
     for location in places:

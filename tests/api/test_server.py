@@ -12,7 +12,7 @@ from aiohttp import ClientConnectionError, ClientSession
 from structlog.testing import capture_logs
 
 from api import server
-from api.cli import serve_app
+from api.serving import serve_app
 from tests.api.conftest import headers_for
 from tests.api.events import SECRET, credential
 from tests.api.fakes import FakeLedger
