@@ -7,7 +7,7 @@ forger's tools left traces of their own, an attack might be caught by those alon
 from random import Random
 
 from tests.tamper.database import Stored
-from tests.tamper.given import Case, Receipt
+from tests.tamper.given import Case, Certified, Receipt
 from tests.tamper.matrix import Control
 from tests.tamper.served import Served
 
@@ -44,6 +44,10 @@ def any_case(case: Case, random: Random) -> None:
     case.choose(random)
 
 
+def any_certificate(certified: Certified, random: Random) -> None:
+    certified.choose(random)
+
+
 STORED: dict[str, Control] = {
     "nothing changed": nothing,
     "everything rewritten and signed with the same content": rewritten,
@@ -54,4 +58,5 @@ SERVED: dict[str, Control] = {
     "signed anew with the same content: against checkpoints kept and a receipt": signed_anew,
 }
 RECEIPT: dict[str, Control] = {"nothing changed": any_receipt}
+CERTIFICATE: dict[str, Control] = {"nothing changed": any_certificate}
 CASE: dict[str, Control] = {"nothing changed": any_case}

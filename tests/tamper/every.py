@@ -1,23 +1,25 @@
 """Every target with the attacks on it, and the controls."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tamper import (
     controls,
+    on_certificates,
     on_checkpoint,
     on_entries,
     on_given,
     on_meaning,
+    on_packs,
     on_served,
     on_signed,
     on_tables,
 )
 from tests.tamper.database import DatabaseTarget
-from tests.tamper.given import CaseTarget, ReceiptTarget
+from tests.tamper.given import CaseTarget, CertificateTarget, PackTarget, ReceiptTarget
 from tests.tamper.matrix import Attack, Attacks, Control, Done, Row, Target, run, run_control
 from tests.tamper.served import BundleTarget, HttpTarget
 from tests.tamper.subject import SERVED_SIZE, STORED_SIZE, Subject, make_subject
@@ -55,6 +57,8 @@ GROUPS: dict[str, Group] = {
     "served tiles": Group("served", (*SERVED, *HTTP), controls.SERVED),
     "log bundle": Group("served", (*SERVED, *on_served.BUNDLE_ATTACKS), controls.SERVED),
     "case bundle": Group("served", on_given.CASE_ATTACKS, controls.CASE),
+    "pack": Group("served", on_packs.ATTACKS, controls.CASE),
+    "erasure certificate": Group("served", on_certificates.ATTACKS, controls.CERTIFICATE),
     "receipt": Group("served", on_given.RECEIPT_ATTACKS, controls.RECEIPT),
 }
 
@@ -76,10 +80,17 @@ def target_of(group: str, subject: Subject, folder: Path) -> Iterator[Target]:
             yield http
     elif group == "log bundle":
         yield BundleTarget(subject)
-    elif group == "receipt":
-        yield ReceiptTarget(subject)
     else:
-        yield CaseTarget(subject)
+        yield _GIVEN[group](subject)
+
+
+#: What somebody was given, which needs no end.
+_GIVEN: dict[str, Callable[[Subject], Target]] = {
+    "receipt": ReceiptTarget,
+    "case bundle": CaseTarget,
+    "pack": PackTarget,
+    "erasure certificate": CertificateTarget,
+}
 
 
 def chosen(group: str, only: str) -> tuple[list[Attack], dict[str, Control]]:

@@ -1,4 +1,5 @@
-"""What a client or a person was given, as targets: receipts, and case bundles."""
+"""What a client, a person or an auditor was given, as targets: receipts, case bundles, packs, and
+erasure certificates."""
 
 import io
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from ledger_verifier.audit.case import verify_case
+from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.receipt import verify_receipt
 from ledger_verifier.audit.report.model import Report
 from ledger_verifier.formats.bundle import (
@@ -15,6 +17,7 @@ from ledger_verifier.formats.bundle import (
     CaseManifest,
     write_bundle,
 )
+from ledger_verifier.formats.certificate import CERTIFICATE
 from tests.tamper.forge import Signing
 from tests.tamper.subject import Subject
 
@@ -86,3 +89,71 @@ class CaseTarget:
     def stage(self) -> Iterator[Case]:
         members = dict(self._subject.cases[0])
         yield Case(self._subject, members, CaseManifest.parse(members[MANIFEST]))
+
+
+class Pack(Case):
+    """A pack, for an attack to change."""
+
+    @property
+    def signing(self) -> Signing:
+        return Signing.real(self.subject.directory)
+
+    def choose(self, random: Random) -> CaseManifest:
+        """Take one of the packs, as it was given."""
+        self.members = dict(random.choice(self.subject.packs))
+        self.manifest = CaseManifest.parse(self.members[MANIFEST])
+        return self.manifest
+
+
+class PackTarget:
+    """The packs of a ledger."""
+
+    name = "pack"
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    @contextmanager
+    def stage(self) -> Iterator[Pack]:
+        members = dict(self._subject.packs[0])
+        yield Pack(self._subject, members, CaseManifest.parse(members[MANIFEST]))
+
+
+@dataclass(slots=True)
+class Certified:
+    """An erasure certificate, for an attack to change."""
+
+    subject: Subject
+    members: dict[str, bytes]
+
+    @property
+    def signing(self) -> Signing:
+        return Signing.real(self.subject.directory)
+
+    def choose(self, random: Random, form: str = "") -> None:
+        """Take one of the certificates, of this form if one is named, as it was given."""
+        of_form = [
+            one
+            for one in self.subject.certificates
+            if not form or (MANIFEST in one) is (form == "controller")
+        ]
+        self.members = dict(random.choice(of_form))
+
+    def report(self) -> Report:
+        file = io.BytesIO()
+        write_bundle(file, self.members.items())
+        return verify_certificate(BundleReader(file), self.subject.directory.policy())
+
+
+class CertificateTarget:
+    """The erasure certificates of a ledger."""
+
+    name = "erasure certificate"
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+
+    @contextmanager
+    def stage(self) -> Iterator[Certified]:
+        assert CERTIFICATE in self._subject.certificates[0]
+        yield Certified(self._subject, dict(self._subject.certificates[0]))

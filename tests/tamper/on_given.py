@@ -84,11 +84,12 @@ def receipt_index(receipt: Receipt, random: Random) -> Expected:
 @RECEIPT_ATTACKS.kind("its checkpoint changed: signature, size, root or origin")
 def receipt_checkpoint(receipt: Receipt, random: Random) -> Expected:
     receipt.choose(random)
-    _set(receipt, checkpoint=_altered(LogProof.parse(receipt.raw).checkpoint, random))
+    _set(receipt, checkpoint=altered_checkpoint(LogProof.parse(receipt.raw).checkpoint, random))
     return Expected(words="^receipt: ")
 
 
-def _altered(raw: bytes, random: Random) -> bytes:
+def altered_checkpoint(raw: bytes, random: Random) -> bytes:
+    """A checkpoint with another signature, size, root or origin."""
     choice = random.randrange(4)
     if choice == 0:
         return forge.flipped_signature(raw, random)
@@ -241,7 +242,7 @@ def case_registration(case: Case, random: Random) -> Expected:
 @CASE_ATTACKS.kind("its checkpoint changed: signature, size, root or origin")
 def case_checkpoint(case: Case, random: Random) -> Expected:
     case.choose(random)
-    case.members[CHECKPOINT] = _altered(case.members[CHECKPOINT], random)
+    case.members[CHECKPOINT] = altered_checkpoint(case.members[CHECKPOINT], random)
     return Expected(words="checkpoint|signature")
 
 

@@ -1,7 +1,8 @@
 """The ledger that is attacked: made through the service, as every ledger is.
 
 It has cases with shares, recipients' acknowledgements and readings, restricted streams, content,
-erasures in its first half, and two or three tiles of entries, the last of them partial.
+erasures in its first half, and two or three tiles of entries, the last of them partial. What was
+given out of it is kept: receipts, bundles, packs, certificates.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ SERVED_SIZE = 600
 STORED_SIZE = 320
 CASES = 12
 BUNDLES = 3
+PERSON = ("subject", None)
 ORIGIN = "ledger.test/tampered"
 
 ANY = credential()
@@ -55,6 +57,8 @@ class Subject:
     publications: tuple[tuple[int, bytes], ...]
     receipts: Mapping[int, bytes]
     cases: tuple[Mapping[str, bytes], ...]
+    packs: tuple[Mapping[str, bytes], ...] = ()
+    certificates: tuple[Mapping[str, bytes], ...] = ()
 
     @property
     def values(self) -> list[dict[str, Any]]:
@@ -67,7 +71,7 @@ def make_subject(path: Path, size: int, database: str | None = None) -> Subject:
     empty database."""
     directory = initialise(path, origin=ORIGIN, database=database, publish_seconds=0.1)
     receipts: dict[int, bytes] = {}
-    cases = asyncio.run(_fill(directory, receipts, size))
+    given = asyncio.run(_fill(directory, receipts, size))
     store = open_store(directory.database)
     try:
         entries = tuple(stored.raw for stored in store.entries(0, size))
@@ -75,12 +79,12 @@ def make_subject(path: Path, size: int, database: str | None = None) -> Subject:
     finally:
         store.close()
     assert len(entries) == publications[-1][0] == size
-    return Subject(directory, entries, publications, receipts, cases)
+    return Subject(directory, entries, publications, receipts, *given)
 
 
 async def _fill(
     directory: DataDirectory, receipts: dict[int, bytes], wanted: int
-) -> tuple[Mapping[str, bytes], ...]:
+) -> list[tuple[Mapping[str, bytes], ...]]:
     async with Ledger.open(directory.path) as ledger:
         filler = _Filler(ledger, receipts)
         streams = [StreamRef("case", str(uuid4())) for _ in range(CASES)]
@@ -96,14 +100,13 @@ async def _fill(
                 await ledger.case(DPO, stream.id, ACTOR, None)
             if round_ == 2:
                 for stream in streams[-3:]:
+                    # A copy that each certificate has to list.
+                    await ledger.bundle(DPO, stream, actor=ACTOR, purpose="review")
                     await filler.batch([act("erasure.executed", stream)])
                     await ledger.erasures_verified()
             if round_ % 2:
                 await filler.published()
-        bundles = [
-            await ledger.bundle(DPO, stream, actor=ACTOR, purpose="inspection")
-            for stream in streams[:BUNDLES]
-        ]
+        given = await _given(ledger, streams)
         size = int((await ledger.status())["tree_size"])
         while size < wanted:
             # One sealed field each, so that a run of fsck is short.
@@ -111,7 +114,24 @@ async def _fill(
             await filler.batch(events[:60])
             await filler.published()
             size = int((await ledger.status())["tree_size"])
-    return tuple(_members(raw) for raw in bundles)
+    return [tuple(_members(raw) for raw in files) for files in given]
+
+
+async def _given(ledger: Ledger, streams: list[StreamRef]) -> tuple[list[bytes], ...]:
+    """Bundles and packs of the first cases, certificates of the last, which are erased."""
+    reading: dict[str, Any] = {"actor": ACTOR, "purpose": "inspection"}
+    bundles = [await ledger.bundle(DPO, stream, **reading) for stream in streams[:BUNDLES]]
+    packs = [
+        await ledger.bundle(DPO, stream, audience, recipient=recipient, **reading)
+        for stream in streams[:2]
+        for audience, recipient in (("auditor", "city-hall"), ("inspector", "ico"), PERSON)
+    ]
+    certificates = [
+        await ledger.erasure_certificate(DPO, stream.id, ACTOR, form)
+        for stream in streams[-2:]
+        for form in ("controller", "subject")
+    ]
+    return bundles, packs, certificates
 
 
 class _Filler:
