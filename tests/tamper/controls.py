@@ -59,4 +59,5 @@ SERVED: dict[str, Control] = {
 }
 RECEIPT: dict[str, Control] = {"nothing changed": any_receipt}
 CERTIFICATE: dict[str, Control] = {"nothing changed": any_certificate}
+EXPIRED: dict[str, Control] = {"nothing changed": nothing}
 CASE: dict[str, Control] = {"nothing changed": any_case}

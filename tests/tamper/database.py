@@ -45,11 +45,11 @@ class _UndoError(Exception):
 class DatabaseTarget:
     """A ledger's event store. `folder` is for the copy of its data directory."""
 
-    def __init__(self, subject: Subject, folder: Path) -> None:
-        self.name = "SQLite" if subject.directory.embedded else "PostgreSQL"
+    def __init__(self, subject: Subject, folder: Path, name: str) -> None:
+        self.name = name
         self._subject, self._staged = subject, 0
         self._store = open_store(subject.directory.database)
-        path = folder / f"{self.name.lower()}-copy"
+        path = folder / f"{self.name.lower().replace(', ', '-')}-copy"
         path.mkdir()
         for name in ("ledger.toml", "policy"):
             shutil.copy(subject.directory.path / name, path)

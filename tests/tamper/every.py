@@ -11,6 +11,7 @@ from tests.tamper import (
     on_certificates,
     on_checkpoint,
     on_entries,
+    on_expired,
     on_given,
     on_meaning,
     on_packs,
@@ -19,6 +20,7 @@ from tests.tamper import (
     on_tables,
 )
 from tests.tamper.database import DatabaseTarget
+from tests.tamper.expired import ExpiredTarget, make_expired
 from tests.tamper.given import CaseTarget, CertificateTarget, PackTarget, ReceiptTarget
 from tests.tamper.matrix import Attack, Attacks, Control, Done, Row, Target, run, run_control
 from tests.tamper.served import BundleTarget, HttpTarget
@@ -59,12 +61,16 @@ GROUPS: dict[str, Group] = {
     "case bundle": Group("served", on_given.CASE_ATTACKS, controls.CASE),
     "pack": Group("served", on_packs.ATTACKS, controls.CASE),
     "erasure certificate": Group("served", on_certificates.ATTACKS, controls.CERTIFICATE),
+    "SQLite, expired": Group("expired", on_expired.STORED_ATTACKS, controls.EXPIRED),
+    "log bundle, expired": Group("expired", on_expired.ATTACKS, controls.EXPIRED),
     "receipt": Group("served", on_given.RECEIPT_ATTACKS, controls.RECEIPT),
 }
 
 
 def make_source(name: str, folder: Path, database: str | None = None) -> Subject:
     """The ledger that a group is made from; `database` is the URL for the one on PostgreSQL."""
+    if name == "expired":
+        return make_expired(folder / "expired-data")
     size = SERVED_SIZE if name == "served" else STORED_SIZE
     return make_subject(folder / f"{name}-data", size, database if name == "PostgreSQL" else None)
 
@@ -72,8 +78,8 @@ def make_source(name: str, folder: Path, database: str | None = None) -> Subject
 @contextmanager
 def target_of(group: str, subject: Subject, folder: Path) -> Iterator[Target]:
     """The target of a group. `folder` is for a copy of the ledger's data directory."""
-    if group in ("SQLite", "PostgreSQL"):
-        with closing(DatabaseTarget(subject, folder)) as database:
+    if group in ("SQLite", "PostgreSQL", "SQLite, expired"):
+        with closing(DatabaseTarget(subject, folder, group)) as database:
             yield database
     elif group == "served tiles":
         with closing(HttpTarget(subject)) as http:
@@ -87,6 +93,7 @@ def target_of(group: str, subject: Subject, folder: Path) -> Iterator[Target]:
 #: What somebody was given, which needs no end.
 _GIVEN: dict[str, Callable[[Subject], Target]] = {
     "receipt": ReceiptTarget,
+    "log bundle, expired": ExpiredTarget,
     "case bundle": CaseTarget,
     "pack": PackTarget,
     "erasure certificate": CertificateTarget,

@@ -8,7 +8,7 @@ given out of it is kept: receipts, bundles, packs, certificates.
 import asyncio
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -59,6 +59,9 @@ class Subject:
     cases: tuple[Mapping[str, bytes], ...]
     packs: tuple[Mapping[str, bytes], ...] = ()
     certificates: tuple[Mapping[str, bytes], ...] = ()
+    #: Of a ledger of which streams have expired: what they were, and a log bundle of it.
+    was: Mapping[int, bytes] = field(default_factory=dict)
+    members: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def values(self) -> list[dict[str, Any]]:
@@ -79,14 +82,15 @@ def make_subject(path: Path, size: int, database: str | None = None) -> Subject:
     finally:
         store.close()
     assert len(entries) == publications[-1][0] == size
-    return Subject(directory, entries, publications, receipts, *given)
+    cases, packs, certificates = given
+    return Subject(directory, entries, publications, receipts, cases, packs, certificates)
 
 
 async def _fill(
     directory: DataDirectory, receipts: dict[int, bytes], wanted: int
 ) -> list[tuple[Mapping[str, bytes], ...]]:
     async with Ledger.open(directory.path) as ledger:
-        filler = _Filler(ledger, receipts)
+        filler = Filler(ledger, receipts)
         streams = [StreamRef("case", str(uuid4())) for _ in range(CASES)]
         await filler.batch([act("hub.activated"), act("agreement.registered")])
         for start in range(0, CASES, 6):
@@ -134,7 +138,9 @@ async def _given(ledger: Ledger, streams: list[StreamRef]) -> tuple[list[bytes],
     return bundles, packs, certificates
 
 
-class _Filler:
+class Filler:
+    """Records for whoever makes a ledger, and keeps the receipts."""
+
     def __init__(self, ledger: Ledger, receipts: dict[int, bytes]) -> None:
         self._ledger, self._receipts = ledger, receipts
 
