@@ -1,13 +1,15 @@
 """Openings: how many streams' sealed fields one reader has opened within a day.
 
 Guarantees: a stream counts from before its fields are opened, through restarts, and once however
-often it is opened; nothing older than a day is kept. Who opens those of many people gives a reason,
-which their consultations hold from then on. The log is where readings are recorded for good; this
-only counts them, for this machine's readers.
+often it is opened; nothing older than a day counts, or is kept once the next is noted. A stream is
+noted as a digest: nothing here holds the id of one that expires meanwhile. Who opens those of many
+people gives a reason, which their consultations hold from then on. The log is where readings are
+recorded for good; this only counts them, for this machine's readers.
 """
 
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 from ledger.access import Credential
@@ -39,7 +41,7 @@ class Openings:
             rows.execute(
                 "INSERT INTO openings (reader, stream, opened_at) VALUES (?, ?, ?)"
                 " ON CONFLICT (reader, stream) DO UPDATE SET opened_at = excluded.opened_at",
-                (reader, stream, int(now)),
+                (reader, sha256(f"{reader} {stream}".encode()).hexdigest(), int(now)),
             )
             rows.execute("SELECT COUNT(*) FROM openings WHERE reader = ?", (reader,))
             row = rows.fetchone()
