@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import IO, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -232,7 +232,7 @@ class ArchiveReader:
         expected = self.manifest.parts[name]
         digest, size = hashlib.sha256(), 0
         try:
-            with self._zip.open(name) as part:
+            with self._open(name) as part:
                 # A part that is longer than stated is not read to its end.
                 while size <= expected.size and (piece := part.read(_PIECE)):
                     digest.update(piece)
@@ -259,8 +259,16 @@ class ArchiveReader:
             yield rest
 
     def _read(self, name: str, limit: int) -> bytes:
-        with self._zip.open(name) as part:
+        with self._open(name) as part:
             return part.read(limit)
+
+    def _open(self, name: str) -> IO[bytes]:
+        """A member, unpacked as it is read: of the other methods zipfile unpacks much at once,
+        before anything tells whether that is what was signed."""
+        member = self._zip.getinfo(name)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile("packed by a method that no backup uses")
+        return self._zip.open(member)
 
 
 def _is_signed(note: Note, line: SignatureLine, key: VerifierKey) -> bool:

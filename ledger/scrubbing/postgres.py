@@ -1,9 +1,9 @@
 """Scrubbing a PostgreSQL database and its server's write-ahead log.
 
-Guarantees: a table is said to be rewritten when it has another file than before; no statement holds
-one for longer than allowed, or waits for one longer than `LOCK_SECONDS` with others behind it. The
-write-ahead log is said to be turned over when every segment that was there has been closed and
-removed, or written over.
+Guarantees: a table is said to be rewritten when it has another file than before, without a deleted
+row. No statement holds a table for longer than allowed, or waits for one longer than `LOCK_SECONDS`
+with others behind it. The write-ahead log is said to be turned over when every segment that was
+there has been closed and removed, or written over.
 
 What each step is for: a deleted row stays in its page, also after VACUUM, until something else is
 written there, so the table is rewritten; ANALYZE keeps values of short columns in `pg_statistic`,
@@ -12,6 +12,8 @@ is in them, and a segment that is closed early is filled with zeros, so as many 
 are.
 """
 
+import re
+import time
 from contextlib import closing
 from typing import Any, Final
 
@@ -24,9 +26,13 @@ from ledger.scrubbing.report import Scrubbed
 #: often it tries.
 LOCK_SECONDS: Final = 2
 ATTEMPTS: Final = 5
+#: Seconds between two attempts when something else than a lock is in the way.
+PAUSE_SECONDS: Final = 0.2
 #: The columns' statistics: the values of rows, as ANALYZE found them.
 _STATISTICS: Final = "pg_statistic"
 _SEGMENT_DIGITS: Final = 24
+_NUMBER: Final = re.compile("[0-9]+")
+_NOT_OWNED: Final = "is not for this user to rewrite: let its owner, or the database's, run this"
 
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -47,11 +53,13 @@ def rewrite(url: str, tables: tuple[str, ...], seconds: float, scrubbed: Scrubbe
 
 def _rewrite(connection: _Connection, table: str, seconds: float) -> str | None:
     """Rewrite one table; why it was not, if it was not."""
-    before = _file_of(connection, table)
+    problem = None
     for _ in range(ATTEMPTS):
+        before = _file_of(connection, table)
         try:
-            _run(connection, f"VACUUM FULL {table}", seconds)
+            kept = _vacuum(connection, table, seconds)
         except errors.LockNotAvailable:
+            problem = "is in use by a transaction that does not end. Run this again later"
             continue
         except errors.QueryCanceled:
             return (
@@ -59,15 +67,34 @@ def _rewrite(connection: _Connection, table: str, seconds: float) -> str | None:
                 "is recorded, or allow more"
             )
         except errors.InsufficientPrivilege:
-            break
+            return _NOT_OWNED
         if _file_of(connection, table) == before:
-            break
-        if table != _STATISTICS:
-            return _analyse(connection, table, seconds)
-        return None
-    else:
-        return "is in use by a transaction that does not end. Run this again later"
-    return "is not for this user to rewrite: let its owner, or the database's, run this"
+            return _NOT_OWNED
+        if not kept:
+            return None if table == _STATISTICS else _analyse(connection, table, seconds)
+        problem = (
+            f"{kept} deleted rows are kept for a transaction that began before they were deleted "
+            "(a backup, an fsck, a standby's). Run this again when it has ended"
+        )
+        time.sleep(PAUSE_SECONDS)
+    return problem
+
+
+def _vacuum(connection: _Connection, table: str, seconds: float) -> int:
+    """Rewrite a table; how many deleted rows were taken over, because a transaction that is still
+    open might ask for them."""
+    details: list[str] = []
+
+    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
+        details.append(diagnostic.message_detail or "")
+
+    connection.add_notice_handler(note)
+    try:
+        _run(connection, f"VACUUM (FULL, VERBOSE) {table}", seconds)
+    finally:
+        connection.remove_notice_handler(note)
+    # In whatever language: the number of them comes first.
+    return sum(int(found[0]) for one in details if (found := _NUMBER.search(one)))
 
 
 def _analyse(connection: _Connection, table: str, seconds: float) -> str | None:

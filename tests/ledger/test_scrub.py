@@ -163,6 +163,23 @@ def test_a_table_that_is_in_use_is_named(
     assert "stream_keys: rewritten" in scrubbed.done
 
 
+def test_a_moment_that_is_still_read_is_named(
+    postgres: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rewrite takes over deleted rows that a transaction from before might ask for."""
+    directory = initialise(tmp_path / "data", database=postgres(), key_database=postgres())
+    monkeypatch.setattr(on_postgres, "ATTEMPTS", 2)
+    with connected(directory.key_database) as reader, reader.transaction():
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1")
+        with connected(directory.key_database) as other:
+            other.execute("INSERT INTO stream_keys VALUES ('a', 'b', 'subject', 'c')")
+            other.execute("DELETE FROM stream_keys")
+        scrubbed = scrub(directory, 5.0)
+        assert any("stream_keys: 1 deleted rows are kept" in line for line in scrubbed.left)
+    assert scrub(directory, 5.0).left == []
+
+
 def test_a_table_that_takes_too_long_is_named(postgres: MakeDatabase, tmp_path: Path) -> None:
     directory = initialise(tmp_path / "data", database=postgres(), key_database=postgres())
     scrubbed = scrub(directory, 0.001)

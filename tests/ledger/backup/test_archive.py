@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -147,6 +148,50 @@ def altered(world: World, tmp_path: Path, change: str) -> Path:
 def test_what_was_altered_is_refused(world: World, tmp_path: Path, change: str) -> None:
     path = altered(world, tmp_path, change)
     with pytest.raises(IntegrityAlarm), closing(opened(path)) as reader:
+        reader.check(world.directory.signing_keys().ed25519.key)
+
+
+@SQLITE
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_part_that_is_there_twice_is_refused(world: World, tmp_path: Path) -> None:
+    path = write(tmp_path / "twice", parts(world.events(1)))
+    for name in ("tables/sealed", "manifest"):
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(name, archive.read(name))
+        with pytest.raises(IntegrityAlarm, match="parts that its manifest lists"):
+            checked(world, path)
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (zipfile.ZIP_DEFLATED, "tables/sealed"),
+        (zipfile.ZIP_BZIP2, "tables/sealed"),
+        (zipfile.ZIP_BZIP2, "manifest"),
+    ],
+)
+def test_a_bomb_is_not_unpacked(world: World, tmp_path: Path, method: int, name: str) -> None:
+    members = parts(world.events(1))
+    size = 40 << 20
+    with zipfile.ZipFile(tmp_path / "bomb", "w", method) as archive:
+        for other, content in members.items():
+            if other != name:
+                archive.writestr(other, content)
+        with archive.open(name, "w") as part:
+            for _ in range(size >> 20):
+                part.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises((IntegrityAlarm, ConfigurationError)):
+            checked(world, tmp_path / "bomb")
+        assert tracemalloc.get_traced_memory()[1] < size // 4
+    finally:
+        tracemalloc.stop()
+
+
+def checked(world: World, path: Path) -> None:
+    with closing(opened(path)) as reader:
         reader.check(world.directory.signing_keys().ed25519.key)
 
 
