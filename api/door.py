@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from aiohttp import web
 
 from ledger.access import Credential
-from ledger.submission import Recorded, Submission
+from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
 
@@ -99,6 +99,32 @@ class Door(Protocol):
         self, credential: Credential, case_id: str, actor: str | None, form: str
     ) -> bytes:
         """The certificate of a case's erasure."""
+
+    async def register_staff(
+        self, credential: Credential, reference: str, body: object, actor: str | None
+    ) -> StaffReference:
+        """Register a staff reference; the registering is recorded."""
+
+    async def request_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> StaffRequested:
+        """The first of two people asks who is behind a staff reference; that is recorded."""
+
+    async def confirm_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        opening: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> Mapping[str, Any]:
+        """The second of two people is told who is behind it; that is recorded first."""
 
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint."""

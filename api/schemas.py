@@ -10,6 +10,8 @@ from typing import Any, Final
 from api.body import BATCH_EVENTS
 from api.problems import URN
 from ledger.catalogue import EventType
+from ledger.catalogue.bodies import body_schema
+from ledger.catalogue.staff import StaffOpening, StaffRegistration
 from ledger.retention import KINDS, Waits
 from ledger_verifier.formats.entry import REGIMES
 
@@ -66,6 +68,7 @@ def components(event_types: Iterable[EventType]) -> dict[str, Schema]:
         **_submitted(known),
         **_recorded(),
         **_read(),
+        **_staff(),
         "Problem": _problem(),
     }
 
@@ -228,6 +231,19 @@ def _read() -> dict[str, Schema]:
                 ),
             }
         ),
+    }
+
+
+def _staff() -> dict[str, Schema]:
+    day = {"type": "string", "format": "date"}
+    known = {"reference": ref("Uuid"), "organisation": ref("Code"), "from": day, "until": day}
+    text = {"type": "string"}
+    return {
+        "StaffRegistration": body_schema(StaffRegistration),
+        "StaffOpening": body_schema(StaffOpening),
+        "StaffReference": _object(known),
+        "StaffOpeningWaits": _object({"opening": ref("Uuid"), "expires_at": ref("Instant")}),
+        "StaffIdentity": _object({**known, "name": text, "staff_number": text, "position": text}),
     }
 
 

@@ -45,6 +45,8 @@ class Operation(StrEnum):
     READ_BUNDLES = "read entry bundles"
     CERTIFY = "issue erasure certificates"
     SEE_DUE = "see what is due to expire"
+    REGISTER_STAFF = "register staff references"
+    OPEN_STAFF = "open the staff map"
 
 
 class Reach(StrEnum):
@@ -105,6 +107,8 @@ class Grant:
     `cases`: whether it may read the state of a case and its bundle. `bundles`: whether it may
     read whole entry bundles, which hold every kind of stream. `certificates`: the forms in which
     it may issue certificates of erasures. `expires`: whether it may see what is due to expire.
+    `registers_staff`: whether it may register staff references of its organisation. `opens_staff`:
+    whose it may ask about, as one of two people; all are of the hub `central`.
     """
 
     records: frozenset[str] = frozenset()
@@ -114,6 +118,8 @@ class Grant:
     bundles: bool = False
     certificates: frozenset[str] = frozenset()
     expires: bool = False
+    registers_staff: bool = False
+    opens_staff: Reach | None = None
 
 
 def _reads(
@@ -139,12 +145,14 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     Role.SUBMITTER: Grant(
         records=_ALL_KINDS,
         reads=_reads(casework=Reach.OWN),
+        registers_staff=True,
     ),
     Role.COORDINATOR: Grant(
         records=_ALL_KINDS,
         reads=_reads(casework=Reach.HUBS),
         opens=_EVERYTHING,
         cases=True,
+        registers_staff=True,
     ),
     Role.DPO: Grant(
         records=_ALL_KINDS,
@@ -153,6 +161,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         cases=True,
         certificates=frozenset({"controller", "subject"}),
         expires=True,
+        registers_staff=True,
     ),
     Role.RIGHTS_OFFICER: Grant(
         reads=_reads(governance=None, case=Reach.HUBS, party=Reach.HUBS),
@@ -163,10 +172,12 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     Role.STANDARDS: Grant(
         reads=_reads(governance=None, access=Reach.HUBS),
         opens=frozenset({ATTRIBUTION}),
+        opens_staff=Reach.CONTROLLER,
     ),
     Role.REGISTRAR: Grant(
         records=frozenset(_GOVERNANCE),
         reads=_reads(),
+        registers_staff=True,
     ),
     Role.AUDITOR: Grant(
         reads=_reads(casework=Reach.HUBS),
@@ -180,6 +191,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         cases=True,
         bundles=True,
         expires=True,
+        opens_staff=Reach.HUBS,
     ),
     Role.AGGREGATE: Grant(),
     Role.OPERATOR: Grant(),
@@ -190,26 +202,23 @@ def may(credential: Credential, operation: Operation) -> bool:
     """Whether the credential may attempt the operation at all.
 
     Entry bundles hold the entries of every hub, so a credential confined to some hubs may not read
-    them whatever its role.
+    them whatever its role. The staff map is opened by people.
     """
     grant = GRANTS[credential.role]
-    match operation:
-        case Operation.RECORD:
-            return bool(grant.records)
-        case Operation.READ_ENTRIES:
-            return bool(grant.reads)
-        case Operation.OPEN_SEALED:
-            return bool(grant.opens)
-        case Operation.READ_CASES:
-            return grant.cases
-        case Operation.READ_STREAMS:
-            return any(grant.reads.get(kind, Reach.OWN) is not Reach.OWN for kind in PERSONAL_KINDS)
-        case Operation.READ_BUNDLES:
-            return grant.bundles and credential.all
-        case Operation.CERTIFY:
-            return bool(grant.certificates)
-        case Operation.SEE_DUE:
-            return grant.expires
+    return {
+        Operation.RECORD: bool(grant.records),
+        Operation.READ_ENTRIES: bool(grant.reads),
+        Operation.OPEN_SEALED: bool(grant.opens),
+        Operation.READ_CASES: grant.cases,
+        Operation.READ_STREAMS: any(
+            grant.reads.get(kind, Reach.OWN) is not Reach.OWN for kind in PERSONAL_KINDS
+        ),
+        Operation.READ_BUNDLES: grant.bundles and credential.all,
+        Operation.CERTIFY: bool(grant.certificates),
+        Operation.SEE_DUE: grant.expires,
+        Operation.REGISTER_STAFF: grant.registers_staff,
+        Operation.OPEN_STAFF: grant.opens_staff is not None and not credential.machine,
+    }[operation]
 
 
 def check_operation(credential: Credential, operation: Operation) -> None:
@@ -220,6 +229,8 @@ def check_operation(credential: Credential, operation: Operation) -> None:
         raise Forbidden(
             "Entry bundles hold the entries of every hub: they are for a token made with --all."
         )
+    if operation is Operation.OPEN_STAFF and GRANTS[credential.role].opens_staff:
+        raise Forbidden("The staff map is opened by people: a machine's token never opens it.")
     raise Forbidden(f"The role {credential.role.value} may not {operation.value}.")
 
 
@@ -354,13 +365,7 @@ def may_read_stream(credential: Credential, kind: str, owner: Owner) -> bool:
     """Whether the credential may read the whole of a stream of this kind and owner. Who reads the
     entries of their own systems alone reads no stream as a whole."""
     reach = GRANTS[credential.role].reads.get(kind, Reach.OWN)
-    if reach is Reach.OWN:
-        return False
-    if credential.all or reach is Reach.ANY:
-        return True
-    if owner.hub not in credential.hubs:
-        return False
-    return reach is Reach.HUBS or owner.organisation == credential.organisation
+    return reach is not Reach.OWN and _reaches(credential, reach, owner)
 
 
 def controller_of(credential: Credential) -> str | None:
@@ -369,9 +374,16 @@ def controller_of(credential: Credential) -> str | None:
     return credential.organisation if confined and not credential.all else None
 
 
-def may_read_bundles(credential: Credential) -> bool:
-    """Whether the credential may read entry bundles."""
-    return may(credential, Operation.READ_BUNDLES)
+def may_open_staff(credential: Credential, owner: Owner) -> bool:
+    """Whether the credential may ask who is behind a staff reference of this owner."""
+    reach = GRANTS[credential.role].opens_staff
+    return reach is not None and not credential.machine and _reaches(credential, reach, owner)
+
+
+def _reaches(credential: Credential, reach: Reach, owner: Owner) -> bool:
+    own = reach is not Reach.CONTROLLER or owner.organisation == credential.organisation
+    unconfined = credential.all or reach is Reach.ANY
+    return unconfined or (own and owner.hub in credential.hubs)
 
 
 def needs_actor(credential: Credential) -> bool:

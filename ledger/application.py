@@ -8,8 +8,6 @@ When its writer ends, `closed` resolves and every caller gets an error at once.
 import asyncio
 import contextlib
 import functools
-import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -25,14 +23,16 @@ from ledger.opening import Opener
 from ledger.openings import Openings
 from ledger.packs import Packer, wanted_pack
 from ledger.projections.cases import CaseIndex
+from ledger.projections.keeping import projecting
 from ledger.reading import Reader, Visible
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
 from ledger.rotations import RotationRecorder
 from ledger.scanning import Scan
+from ledger.staff import Staff
 from ledger.store import Store, open_store
 from ledger.streams import Streams
-from ledger.submission import Recorded, Submission
+from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger.tokens import TokenStore
 from ledger.tombstones import Tombstones
 from ledger.vault.erasure import check_against_log
@@ -47,9 +47,6 @@ from ledger_verifier.formats.tiles import Tile
 Asked = ParamSpec("Asked")
 Given = TypeVar("Given")
 
-#: Least seconds between one start of the projector and the next.
-_PROJECTOR_SECONDS: Final = 2.0
-_STOP_SECONDS: Final = 10.0
 #: Most seconds that a ledger which is closed waits for its erasures to be verified.
 _VERIFY_SECONDS: Final = 3.0
 
@@ -102,6 +99,7 @@ class Ledger:
         streams = Streams(store, opener, self._recorder, openings, tombstones)
         self._reader = Reader(store, opener, self._recorder, receipts, cases, streams, tombstones)
         self._packer = Packer(directory.origin, store, self._recorder, streams, writer)
+        self._staff = Staff(directory.origin, store, keys, opener, self._recorder, tombstones)
         self._opener = opener
         vacuums = not directory.embedded or is_postgres_url(directory.key_database)
         self._verifying = Verifying(
@@ -144,7 +142,7 @@ class Ledger:
             ledger = cls(directory, store, writer, TokenStore(access), keys, cases, openings)
             # An erasure that was recorded before a crash is carried out before anything is served.
             await asyncio.to_thread(ledger._opener.apply_erasures)
-            await stack.enter_async_context(_projector(data))
+            await stack.enter_async_context(projecting(data))
             rotations = RotationRecorder(store, keys, writer)
             await stack.enter_async_context(rotations.recording())
             await stack.enter_async_context(ledger._verifies())
@@ -293,6 +291,38 @@ class Ledger:
         return found.to_json()
 
     @_answering
+    async def register_staff(
+        self, credential: Credential, reference: str, body: object, actor: str | None
+    ) -> StaffReference:
+        """Register a staff reference."""
+        return await self._staff.register(credential, reference, body, actor)
+
+    @_answering
+    async def request_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> StaffRequested:
+        """Ask, as the first of two people, who is behind a staff reference."""
+        return await self._staff.request(credential, reference, body, actor, purpose)
+
+    @_answering
+    async def confirm_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        opening: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> dict[str, Any]:
+        """Who is behind a staff reference, for the second of two people."""
+        return await self._staff.confirm(credential, reference, opening, body, actor, purpose)
+
+    @_answering
     async def checkpoint(self) -> bytes:
         """The newest published checkpoint."""
         return await self._reader.checkpoint()
@@ -328,46 +358,3 @@ class Ledger:
 def _size(store: Store) -> int:
     head = store.head()
     return 0 if head is None else head.size
-
-
-@contextlib.asynccontextmanager
-async def _projector(data: Path) -> AsyncIterator[None]:
-    """A projector process, for as long as the ledger is open. When it ends before that, whatever
-    ended it, another takes up where it was."""
-    keeper = asyncio.create_task(_keep_projecting(data))
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
-
-
-async def _keep_projecting(data: Path) -> None:
-    while True:
-        started = time.monotonic()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ledger.projections.runner",
-            str(data),
-            stdin=asyncio.subprocess.PIPE,
-        )
-        try:
-            await process.wait()
-        except asyncio.CancelledError:
-            await asyncio.shield(_end(process))
-            raise
-        # One that cannot start (its database is down, say) is not started all the time.
-        await asyncio.sleep(max(0.0, started + _PROJECTOR_SECONDS - time.monotonic()))
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Let a projector see that it is no longer wanted, and see to it that it has gone."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-    except TimeoutError:
-        process.kill()
-        await process.wait()

@@ -41,6 +41,12 @@ class Invalid(LedgerError):
     slug = "invalid-event"
 
 
+class Malformed(LedgerError):
+    """What was sent beside an event is not well formed; `fields` names every bad member."""
+
+    slug = "invalid-request"
+
+
 class BeyondTheLog(LedgerError):
     """Something was asked for as of a tree size that the log has not reached, or that no checkpoint
     was published of."""
@@ -100,6 +106,18 @@ class ReasonRequired(LedgerError):
     """Opening the sealed fields of many streams in a day gives a reason (header `Bulk-Reason`)."""
 
     slug = "reason-required"
+
+
+class SecondPersonRequired(LedgerError):
+    """Opening the staff map takes two people, with a credential each."""
+
+    slug = "second-person-required"
+
+
+class OpeningNotWaiting(LedgerError):
+    """No request to open the staff map waits under this id: there was none, or its day is over."""
+
+    slug = "opening-not-waiting"
 
 
 class NotFound(LedgerError):

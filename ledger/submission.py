@@ -40,3 +40,31 @@ class Recorded:
     recorded_at: str
     receipt: str
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StaffReference:
+    """A registered staff reference: whose it is, from when until when, and whether it is new."""
+
+    reference: str
+    organisation: str
+    since: str
+    until: str
+    created: bool = False
+
+    def to_json(self) -> dict[str, str]:
+        """What the hub's system is told, at every try."""
+        return {
+            "reference": self.reference,
+            "organisation": self.organisation,
+            "from": self.since,
+            "until": self.until,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StaffRequested:
+    """A request to open the staff map that waits for a second person: its id, and until when."""
+
+    opening: str
+    expires_at: str

@@ -6,7 +6,7 @@ here.
 
 from collections.abc import Sequence
 
-from api.routes import bundles, cases, describe, docs, entries, events, expiry, health, log
+from api.routes import bundles, cases, describe, docs, entries, events, expiry, health, log, staff
 from api.routing import Route
 
 ROUTES: Sequence[Route] = (
@@ -15,6 +15,7 @@ ROUTES: Sequence[Route] = (
     *cases.ROUTES,
     *bundles.ROUTES,
     *expiry.ROUTES,
+    *staff.ROUTES,
     *describe.ROUTES,
     *docs.ROUTES,
     *log.ROUTES,

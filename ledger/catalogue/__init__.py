@@ -27,6 +27,7 @@ from ledger.catalogue import (
     informing,
     rights,
     sharing,
+    staff,
     support,
 )
 from ledger.catalogue.event_type import EventType, describe
@@ -65,6 +66,7 @@ FAMILY_MODULES: Final[Sequence[ModuleType]] = (
     custody,
     destruction,
     expiry,
+    staff,
 )
 
 

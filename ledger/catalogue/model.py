@@ -99,14 +99,16 @@ class Declaration:
     service_alone: bool = False
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A model that takes exactly what it declares, and whose errors repeat nothing."""
+
     # Built when it first validates something: most processes load the catalogue, and few validate.
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
     )
 
 
-class ServiceFields(_Strict):
+class ServiceFields(Strict):
     """Fields of a type that the service fills in; a client that sends one is refused."""
 
 
@@ -125,7 +127,7 @@ class TrueSubmitter(ServiceFields):
     )
 
 
-class EventData(_Strict):
+class EventData(Strict):
     """Base of the `data` of every type of event."""
 
     about: ClassVar[Declaration]

@@ -5,7 +5,8 @@ the same engine that auditors run. Beside it, everything else that is stored mus
 says it is: columns beside an entry's bytes, stream heads, duplicates, the head row, every published
 checkpoint with every signature it should carry, the guard, the signing keys, sealed rows, which
 must open to exactly what their entries committed to, under salts used once, or be gone for a reason
-that the log records, and the key store, which must hold their keys and none that was destroyed.
+that the log records, the key store, which must hold their keys and none that was destroyed, and
+the staff map, which must say who was registered.
 However the ledger is damaged, the answer is a report that says where.
 """
 
@@ -35,6 +36,7 @@ from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
 from ledger.fsck.shape import misshapen, unreadable
 from ledger.fsck.signing import check_signing_keys
+from ledger.fsck.staff import StaffChecker
 from ledger.fsck.tables import TableChecker
 from ledger.fsck.vault import KeyStoreError, Vault
 from ledger.store import open_store
@@ -166,8 +168,9 @@ class _Check:
                 findings,
                 restoring=self.restoring,
             )
+            staff = StaffChecker(directory.origin, findings)
             with closing(sealed):
-                tables = TableChecker(rows, reader, sealed, findings)
+                tables = TableChecker(rows, reader, sealed, staff, findings)
                 options = Options(
                     subject="database", policy_sha256=self.digest, observer=tables, unique=True
                 )
@@ -184,6 +187,7 @@ class _Check:
                 for key_id, position in tables.expiries.destroyed_keys().items():
                     sealed.erasures.keys.setdefault(key_id, (None, position))
                 check_key_store(vault, sealed.erasures, head.size, since, findings)
+                staff.check(vault, sealed, since)
         check_signing_keys(directory, self.policy, tables.log_keys, findings)
         if report.verdict is not Verdict.FAILED and not findings.failed:
             self._check_indexes(vault)

@@ -17,9 +17,11 @@ from ledger.store.base import Store
 from ledger.store.expiry import NO_STREAM
 from ledger.store.records import ATTRIBUTION, ERASURE, SUBJECT, ErasedPart
 from ledger.vault.keystore import NEXT, TOMBSTONES
+from ledger.vault.staffmap import LOG
 from ledger_verifier.audit.report.model import Failure, Findings
 
 _SOURCE = "keys"
+_CLASSES: Final = frozenset({SUBJECT, NEXT, ATTRIBUTION, TOMBSTONES, LOG})
 #: Seconds between looks at keys that a recorded erasure is about to destroy. A service does so
 #: right after it has recorded the erasure.
 _WAITS: Final = (0.1, 0.4, 1.0)
@@ -70,6 +72,10 @@ class Since:
         """The size of the log now."""
         head = self._store.head()
         return 0 if head is None else head.size
+
+    def is_there(self, stream: str) -> bool:
+        """Whether a stream that was there has not expired by now."""
+        return self._store.stream_head(stream) is not None
 
     def destroyed(self, key_id: str, stream: str) -> bool:
         """Whether an erasure recorded since names this key of this stream, or an expiry does."""
@@ -143,6 +149,6 @@ def _check_key(
         else:
             reason = "a key that this erasure destroyed is in the key store again"
         findings.fail(Failure(reason, position=position, stream=stream), source=_SOURCE)
-    elif stored.key is None or stored.key_class not in (SUBJECT, NEXT, ATTRIBUTION, TOMBSTONES):
+    elif stored.key is None or stored.key_class not in _CLASSES:
         reason = "a key in the key store does not open under the wrapping key, or is of no class"
         findings.fail(Failure(reason, stream=stored.stream), source=_SOURCE)

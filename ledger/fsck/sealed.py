@@ -1,10 +1,10 @@
 """Sealed rows: each opens to what its entry committed to, or an entry of the log says why not.
 
 Guarantees: nothing that is opened leaves this module, but the codes of the systems that recipients'
-entries came from. Missing rows that no erasure and no declared loss explains, rows that an erasure
-covers, rows of nobody, rows that do not open under a key of their own stream and class, rows that
-hold anything but the fields of their class, and salts met before are failures. Memory is
-proportional to the number of streams.
+entries came from, and digests of rows of the staff map. Missing rows that no erasure and no
+declared loss explains, rows that an erasure covers, rows of nobody, rows that do not open under a
+key of their own stream and class, rows that hold anything but the fields of their class, and salts
+met before are failures. Memory is proportional to the number of streams.
 """
 
 from collections.abc import Mapping
@@ -33,6 +33,8 @@ from ledger_verifier.meaning.schemas import RESERVED_TYPES, Lost, parse_lost
 
 #: The sealed field of a recipient's entry that says who submitted it.
 TRUE_SOURCE = "true_source"
+#: The sealed field of a staff reference's registration that its row in the staff map is held to.
+IDENTITY = "identity_sha256"
 _SALT_KEY = 0
 #: Keys kept at hand.
 _MAX_KNOWN = 10_000
@@ -61,6 +63,8 @@ class SealedChecker:
         self._lost: list[tuple[int, Lost]] = []
         #: Missing rows that nothing in the log explains: position, stream, version, class of key.
         self.unexplained: list[tuple[int, str, int, str]] = []
+        #: The digest that each registration of a staff reference seals, by position.
+        self.identities: dict[int, str] = {}
         self._known: dict[str, StoredKey | None] = {}
         self._current: dict[str, dict[str, str]] = {}
         self._salts = Duplicates()
@@ -108,6 +112,8 @@ class SealedChecker:
             for disclosure in self._check_entry(position, entry, found.get(position, {})):
                 if disclosure.name == TRUE_SOURCE:
                     true_sources[position] = str(disclosure.value)
+                elif disclosure.name == IDENTITY:
+                    self.identities[position] = str(disclosure.value)
         return true_sources
 
     def _check_entry(
@@ -235,6 +241,11 @@ class SealedChecker:
                 f"{self._meanwhile} sealed rows that were erased while this ran, as the log "
                 "records by now"
             )
+
+    def is_lost(self, position: int, key_class: str) -> bool:
+        """Whether a loss that is declared, or noted by a restore, covers an entry's fields."""
+        lost = [*(one for _, one in self._lost), *select_undeclared(self._rows)]
+        return any(_covers(one, position, key_class) for one in lost)
 
     def _judge_unexplained(self) -> None:
         undeclared = select_undeclared(self._rows)

@@ -7,6 +7,7 @@ from typing import Any
 from ledger.fsck.expiries import ExpiryChecker
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
+from ledger.fsck.staff import StaffChecker
 from ledger.store.expiry import NO_STREAM
 from ledger.store.records import EVENTS_TABLE, StreamHead
 from ledger.store.rows import Rows, find_duplicates, select_stream_heads
@@ -35,9 +36,14 @@ class TableChecker:
     """Looks on while the engine verifies the log (`Observer`)."""
 
     def __init__(
-        self, rows: Rows, reader: SnapshotReader, sealed: SealedChecker, findings: Findings
+        self,
+        rows: Rows,
+        reader: SnapshotReader,
+        sealed: SealedChecker,
+        staff: StaffChecker,
+        findings: Findings,
     ) -> None:
-        self._rows, self._reader, self._sealed = rows, reader, sealed
+        self._rows, self._reader, self._sealed, self._staff = rows, reader, sealed, staff
         self._findings = findings
         self.expiries = ExpiryChecker(rows, findings)
         self._group: dict[int, Mapping[str, Any]] = {}
@@ -91,6 +97,7 @@ class TableChecker:
             self.expiries.learn(position, data)
         else:
             self._sealed.learn_erasure(position, entry)
+            self._staff.learn(position, entry)
 
     def _check_group(self) -> None:
         group, self._group = self._group, {}

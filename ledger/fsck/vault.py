@@ -36,6 +36,15 @@ class StoredKey:
     key: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredStaff:
+    """A row of the staff map as it is stored."""
+
+    reference: str
+    key_id: str
+    sealed: bytes
+
+
 class Vault:
     """The key store at a `postgresql://` URL or SQLite path, opened at the first look."""
 
@@ -83,6 +92,22 @@ class Vault:
                 after,
             )
             yield from self._stored(page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def staff(self) -> Iterator[list[StoredStaff]]:
+        """The staff map, in pages. Raises KeyStoreError."""
+        after = ""
+        while True:
+            page = self._select(
+                "SELECT reference, key_id, sealed FROM staff_map WHERE reference > ?"
+                f" ORDER BY reference LIMIT {_PAGE}",
+                after,
+            )
+            if not all(_is_staff(row) for row in page):
+                raise KeyStoreError("the staff map holds what is no row of it")
+            yield [StoredStaff(row[0], row[1], bytes(row[2])) for row in page]
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
@@ -169,3 +194,12 @@ class Vault:
         except database_errors() as error:
             reason = f"the key store cannot be read: {type(error).__name__}"
             raise KeyStoreError(reason) from error
+
+
+def _is_staff(row: tuple[Any, ...]) -> bool:
+    reference, key_id, sealed = row
+    return (
+        isinstance(reference, str)
+        and isinstance(key_id, str)
+        and isinstance(sealed, bytes | memoryview)
+    )

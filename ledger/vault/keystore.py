@@ -1,4 +1,5 @@
-"""The key store: two keys for each stream, apart from the event store and its backups.
+"""The key store: two keys for each stream, apart from the event store and its backups, and the
+staff map, each row of it under the log key of its reference.
 
 Guarantees: a key is committed here before anything sealed under it is appended; a destroyed key's
 row is deleted, and on SQLite overwritten and gone from the write-ahead log. On PostgreSQL its bytes
@@ -22,8 +23,9 @@ from ledger.database import (
 )
 from ledger.errorlog import log_error
 from ledger.errors import VaultUnavailable
-from ledger.vault import registry
+from ledger.vault import registry, staffmap
 from ledger.vault.registry import Registered
+from ledger.vault.staffmap import StaffRow
 from ledger.vault.wrapped import Wrapping
 from ledger.vault.wrapper import KEY_BYTES, KeyWrapper
 
@@ -63,6 +65,7 @@ class KeyStore:
             )
             rows.execute("INSERT INTO vault_state (one, applied_through) VALUES (1, 0)")
             registry.create(rows, first, int(1000 * time.time()))
+            staffmap.create(rows, self._database.blob)
 
     def check_wrapping(self) -> None:
         """Try the wrapping key that new keys go under; raises VaultUnavailable saying what to do
@@ -203,6 +206,21 @@ class KeyStore:
                 found.update((row[0], bytes(row[1])) for row in rows.fetchall())
         return found
 
+    def keep_staff(self, reference: str, row: StaffRow) -> StaffRow:
+        """Store a row of the staff map; returns the row that the reference has now, which is an
+        earlier one where there was one."""
+        with self._database.transaction() as rows:
+            staffmap.keep(rows, reference, row)
+            kept = staffmap.find(rows, reference)
+        if kept is None:
+            raise VaultUnavailable("The staff map lost a row while it was being written.")
+        return kept
+
+    def staff(self, reference: str) -> StaffRow | None:
+        """The row of a reference in the staff map."""
+        with self._database.transaction() as rows:
+            return staffmap.find(rows, reference)
+
     def unrecorded_rotations(self) -> list[tuple[Registered, Registered]]:
         """Rotations of the wrapping key that are complete and not yet in the log, in order: the
         key replaced and the key that replaced it."""
@@ -236,7 +254,8 @@ class KeyStore:
         tree size `through` are done. A key of another stream is left alone. Where the rest of the
         stream is kept (the third), its next key takes the place of the one deleted; else a next
         key that was made and never used goes too. A key whose stream has
-        expired is named by its id alone: nothing knows the stream any more.
+        expired is named by its id alone: nothing knows the stream any more. What the staff map has
+        under a key goes with it.
 
         Raises VaultUnavailable when a reader holds the write-ahead log, where the deleted keys
         still are: nothing is remembered then, so that it is done again.
@@ -253,8 +272,9 @@ class KeyStore:
             )
 
     def vacuum(self) -> None:
-        """Free the place of deleted keys, which a SQLite file overwrote."""
-        self._database.vacuum("stream_keys")
+        """Free the place of deleted rows, which a SQLite file overwrote."""
+        for table in ("stream_keys", staffmap.TABLE):
+            self._database.vacuum(table)
 
     def close(self) -> None:
         self._database.close()
@@ -269,6 +289,7 @@ def _reported(error: VaultUnavailable) -> VaultUnavailable:
 
 def _destroy(rows: Cursor, key_id: str, stream: str, *, kept: bool) -> None:
     """Delete a key, once: whoever does it again must not touch what was made since."""
+    staffmap.delete_under(rows, key_id)
     rows.execute(
         "SELECT 1 FROM stream_keys WHERE key_id = ? AND ? IN (stream, '') AND key_class <> ?",
         (key_id, stream, TOMBSTONES),

@@ -16,7 +16,7 @@ from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, NotFound
 from ledger.retention import KINDS
-from ledger.submission import Recorded, Submission
+from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
 
@@ -32,6 +32,7 @@ class FakeLedger:
         self.tokens: dict[str, Credential] = {}
         self.entries: list[dict[str, Any]] = []
         self.submissions: list[Submission] = []
+        self.staff: dict[str, access.Owner] = {}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.failure: Exception | None = None
         self.ready = True
@@ -249,6 +250,45 @@ class FakeLedger:
         self._call("erasure_certificate", case_id, actor, form)
         self._readable_case(credential, case_id)
         return b"PK\x05\x06" + bytes(18)
+
+    async def register_staff(
+        self, credential: Credential, reference: str, body: object, actor: str | None
+    ) -> StaffReference:
+        self._call("register_staff", reference, body, actor)
+        access.check_operation(credential, access.Operation.REGISTER_STAFF)
+        organisation = credential.organisation or "lewisham-council"
+        return StaffReference(reference, organisation, "2026-03-02", "2027-03-02", created=True)
+
+    def _open_staff(self, credential: Credential, reference: str) -> None:
+        access.check_operation(credential, access.Operation.OPEN_STAFF)
+        owner = self.staff.get(reference)
+        if owner is None or not access.may_open_staff(credential, owner):
+            raise NotFound
+
+    async def request_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> StaffRequested:
+        self._call("request_staff", reference, body, actor, purpose)
+        self._open_staff(credential, reference)
+        return StaffRequested(reference, NOW)
+
+    async def confirm_staff(
+        self,
+        credential: Credential,
+        reference: str,
+        opening: str,
+        body: object,
+        actor: str | None,
+        purpose: str | None,
+    ) -> Mapping[str, Any]:
+        self._call("confirm_staff", reference, opening, body, actor, purpose)
+        self._open_staff(credential, reference)
+        return {"reference": reference}
 
     async def checkpoint(self) -> bytes:
         self._call("checkpoint")

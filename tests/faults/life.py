@@ -21,6 +21,7 @@ from ledger.log.sequencer import Sequencer
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
 from ledger.recording import Recorder
+from ledger.staff import Staff
 from ledger.store import Store
 from ledger.submission import Recorded, Submission
 from ledger.tombstones import Tombstones
@@ -90,6 +91,9 @@ class Life:
             ReceiptMaker(self.store),
             tombstones,
             self.expirer,
+        )
+        self.staff = Staff(
+            directory.origin, self.store, self.keys, self.opener, self._recorder, tombstones
         )
 
     def size(self) -> int:

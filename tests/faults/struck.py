@@ -27,11 +27,12 @@ import ledger.log.client
 import ledger.log.writer
 import ledger.vault.keystore
 from api.cli import main
-from ledger.database import Cursor, PostgresDatabase, SqliteDatabase
+from ledger.database import Cursor, SqliteDatabase
 from ledger.erasing import Erasing
 from ledger.expiring import Expirer
 from ledger.log.guard import Guard
 from ledger.log.writer import Writer
+from ledger.postgresql import PostgresDatabase
 from ledger.scanning import Scan
 from ledger.store.base import AppendTransaction
 from ledger.store.records import Append

@@ -136,3 +136,11 @@ def events() -> list[bytes]:
     """Bodies of requests: single events and a batch."""
     some = [example("case.closed"), example("subject.identified"), example("data.disclosed")]
     return [*map(orjson.dumps, some), orjson.dumps(some)]
+
+
+def staff_bodies() -> list[bytes]:
+    """What is sent to register a staff reference, and to ask whose it is."""
+    return [
+        b'{"name":"Example Person","staff_number":"1","position":"Caseworker"}',
+        b'{"body":"ico","power":"data-protection-act-2018"}',
+    ]

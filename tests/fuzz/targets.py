@@ -16,8 +16,12 @@ from typing import Final
 import orjson
 
 from api.cloudevents import Mode, Parser
+from api.routes.staff import BODY_LIMIT
+from api.strict_json import loads
 from ledger.catalogue import CATALOGUE
-from ledger.errors import LedgerError
+from ledger.catalogue.bodies import parse_body
+from ledger.catalogue.staff import StaffOpening, StaffRegistration
+from ledger.errors import LedgerError, Malformed
 from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.engine import Options, verify_log
@@ -208,6 +212,19 @@ def _parser() -> Parser:
     return Parser(CATALOGUE, lambda: NOW)
 
 
+def _staff(data: bytes) -> None:
+    if len(data) > BODY_LIMIT:
+        raise Malformed("It would not have been read.")
+    value = loads(data)
+    for model in (StaffRegistration, StaffOpening):
+        try:
+            parse_body(model, value)
+        except LedgerError:
+            continue
+        return
+    raise Malformed("Neither of the two.")
+
+
 def _event(data: bytes) -> None:
     for mode in (Mode.STRUCTURED, Mode.BATCH, Mode.JSON):
         try:
@@ -266,6 +283,7 @@ TARGETS: Final = {
         Target("receipt", _receipt, (), lambda: [seeds.receipt()]),
         Target("state file", _state, (StateError,), lambda: [seeds.state_file()]),
         Target("event", _event, (), seeds.events),
+        Target("body about staff", _staff, (LedgerError,), seeds.staff_bodies),
         Target("event in binary mode", _binary, (LedgerError,), lambda: [_binary_seed()]),
     )
 }

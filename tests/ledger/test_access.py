@@ -2,7 +2,7 @@
 
 import itertools
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,7 +15,7 @@ from ledger.access import (
     check_operation,
     check_record,
     may,
-    may_read_bundles,
+    may_open_staff,
     may_read_entry,
     may_read_stream,
     needs_actor,
@@ -224,6 +224,8 @@ def test_operations(role: Role) -> None:
         Operation.READ_BUNDLES: False,
         Operation.SEE_DUE: role in (Role.DPO, Role.INSPECTOR),
         Operation.CERTIFY: role in (Role.DPO, Role.RIGHTS_OFFICER),
+        Operation.REGISTER_STAFF: role.value in RECORDS,
+        Operation.OPEN_STAFF: role in (Role.STANDARDS, Role.INSPECTOR),
     }
     assert {operation: may(bound(role), operation) for operation in Operation} == allowed
     bundles = role in (Role.AUDITOR, Role.INSPECTOR)
@@ -231,11 +233,24 @@ def test_operations(role: Role) -> None:
         **allowed,
         Operation.READ_BUNDLES: bundles,
     }
-    assert may_read_bundles(unbound(role)) is bundles
+    assert may(bound(role, machine=True), Operation.OPEN_STAFF) is False
     for operation in Operation:
         if not may(bound(role), operation):
             with pytest.raises(Forbidden):
                 check_operation(bound(role), operation)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_whose_staff_references_may_be_asked_about(role: Role) -> None:
+    """Standards of its own organisation, an inspector of any, where bound to `central`."""
+    own, other = Owner("central", "lewisham-council"), Owner("central", "other-council")
+    opens = role in (Role.STANDARDS, Role.INSPECTOR)
+    assert not may_open_staff(bound(role), own)
+    central = replace(bound(role), hubs=frozenset({HERE, "central"}))
+    assert may_open_staff(central, own) is opens
+    assert may_open_staff(central, other) is (role is Role.INSPECTOR)
+    assert may_open_staff(unbound(role), other) is opens
+    assert not may_open_staff(replace(unbound(role), machine=True), other)
 
 
 @pytest.mark.parametrize("role", list(Role))

@@ -16,7 +16,7 @@ from ledger import config
 from ledger.backup.make import back_up
 from ledger.backup.restore import Request, restore
 from ledger.config import DataDirectory
-from ledger.database import DATABASE_ERRORS, open_database
+from ledger.database import database_errors, open_database
 from ledger.errors import ErasurePending, IntegrityAlarm, VaultUnavailable
 from ledger.expiring import Expirer
 from ledger.fsck import check
@@ -109,7 +109,7 @@ def on_a_full_disk(run: Callable[[], object], room: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
         try:
             run()
-        except DATABASE_ERRORS:
+        except database_errors():
             os._exit(7)
         finally:
             os._exit(1)

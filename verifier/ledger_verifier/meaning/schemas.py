@@ -30,9 +30,16 @@ DEFINING_TYPES: Final = frozenset({LEDGER_OPENED, SCHEMA_REGISTERED})
 #: Types that the format itself defines and the service alone records.
 RESERVED_TYPES: Final = DEFINING_TYPES | {SEALED_LOST, STREAM_EXPIRED}
 #: Registered types that nobody but the service records: what it does with its own keys and stores,
-#: and what it looked at itself.
+#: what it looked at itself, and who was let at the staff map.
 SERVICE_ALONE_TYPES: Final = frozenset(
-    {"erasure.verified", "findings.frozen", "wrapping_key.rotated"}
+    {
+        "erasure.verified",
+        "findings.frozen",
+        "staff.registered",
+        "staff_opening.confirmed",
+        "staff_opening.requested",
+        "wrapping_key.rotated",
+    }
 )
 #: Registered types that the service may record by itself, under its own source: it saw them happen.
 SERVICE_TYPES: Final = (
