@@ -3,7 +3,8 @@
 Guarantees: a plan holds whole streams alone, each as it was at the version it names, and never one
 that `retention` says is not due; an access stream is in it only when what it tells of has expired
 or is in it too. The writer looks again under the head lock, and refuses a plan that the log has
-outrun. Nothing here removes anything.
+outrun. The staff references of the organisation are in it where `staff_due` says so. Nothing here
+removes anything.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from ledger.database import database_errors
 from ledger.errors import NoPolicy, VaultUnavailable
 from ledger.retention import KINDS, POLICY, Periods, Waits, periods_in_force, why_not
+from ledger.staff_due import staff_due
 from ledger.store.base import Store
 from ledger.store.expiry import last_entries, positions_of, streams_of, true_sources
 from ledger.store.records import Doomed, DoomedId, ExpiryPlan, StreamHead
@@ -57,9 +59,14 @@ class Due:
 class _Found:
     """What a look at the streams of one hub and organisation has come to."""
 
-    due: dict[str, tuple[StreamHead, list[Mapping[str, Any]]]] = field(default_factory=dict)
+    due: dict[str, tuple[StreamHead, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
     waiting: dict[str, Counter[str]] = field(default_factory=dict)
     entries: int = 0
+
+    def is_full(self, more: int) -> bool:
+        """Whether a stream of so many entries more is for the next order."""
+        over = self.entries + more > MAX_ENTRIES
+        return len(self.due) >= MAX_STREAMS or bool(self.due and over)
 
     def wait(self, kind: str, why: Waits) -> None:
         self.waiting.setdefault(kind, Counter())[why.value] += 1
@@ -106,7 +113,8 @@ class Expirer:
                     Doomed(
                         stream,
                         stream_head.version,
-                        hub,
+                        # A staff reference is of another hub than the order.
+                        stream_head.hub,
                         organisation,
                         mark_of_stream(key, stream),
                         tuple(_entries(rows, sources, ids, key)),
@@ -138,7 +146,8 @@ class Expirer:
         self, hub: str, organisation: str, *, bounded: bool, touched: Collection[str] = ()
     ) -> _Found:
         now = self.now()
-        periods = self._periods(hub, organisation, now)
+        policies = self._policies()
+        periods = self._periods(policies, hub, organisation, now)
         found = _Found()
         streams = self._streams(hub)
         for kind in KINDS:
@@ -154,21 +163,31 @@ class Expirer:
                 if why is not None:
                     found.wait(kind, why)
                     continue
-                if bounded and (
-                    len(found.due) >= MAX_STREAMS
-                    or (found.due and found.entries + len(decoded) > MAX_ENTRIES)
-                ):
+                if bounded and found.is_full(len(decoded)):
                     continue
                 found.due[stream] = (head, decoded)
                 found.entries += len(decoded)
+        going = frozenset(found.due)
+        for one in staff_due(self._store, policies, organisation, going, now):
+            if one.waits is not None:
+                found.wait("access", one.waits)
+            elif one.stream not in touched and not (bounded and found.is_full(len(one.entries))):
+                found.due[one.stream] = (one.head, one.entries)
+                found.entries += len(one.entries)
         return found
 
-    def _periods(self, hub: str, organisation: str, now: datetime) -> Periods:
+    def _policies(self) -> list[Mapping[str, Any]]:
         policies: list[Mapping[str, Any]] = []
         start = 0
         while page := self._store.entries(start, 1000, [POLICY]):
             policies += [entries.decode(one.raw) for one in page]
             start = page[-1].position + 1
+        return policies
+
+    @staticmethod
+    def _periods(
+        policies: Sequence[Mapping[str, Any]], hub: str, organisation: str, now: datetime
+    ) -> Periods:
         today = now.astimezone(_LONDON).date().isoformat()
         periods = periods_in_force(policies, hub, organisation, today)
         if periods is None:

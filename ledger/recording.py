@@ -193,7 +193,8 @@ class Recorder:
         if not erased:
             return
         self._keys.forget(erased)
-        await self._destroy_keys()
+        # After an erasure, whoever looks for what is left does that.
+        await self._destroy_keys(vacuum=bool(plans))
 
     async def _expiring(self, drafts: Sequence[Draft]) -> list[ExpiryPlan | None]:
         """What an order to expire removes, worked out from the log as it is before these."""
@@ -207,9 +208,11 @@ class Recorder:
             )
         return plans
 
-    async def _destroy_keys(self) -> None:
+    async def _destroy_keys(self, *, vacuum: bool = False) -> None:
         try:
             await asyncio.to_thread(self._opener.apply_erasures)
+            if vacuum:
+                await asyncio.to_thread(self._opener.vacuum_keys)
         except VaultUnavailable as error:
             raise ErasurePending(
                 "The erasure is recorded and cannot be undone, but its keys are not destroyed "

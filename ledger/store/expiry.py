@@ -153,6 +153,44 @@ def streams_of(rows: Rows, hub: str) -> list[str]:
     return [str(row[0]) for row in rows.fetchall()]
 
 
+def streams_begun_with(
+    rows: Rows, first: str, hub: str, organisation: str
+) -> list[tuple[str, bytes]]:
+    """The streams of a hub and organisation that begin with an entry of this type, and that
+    entry."""
+    rows.execute(
+        f"SELECT h.stream, e.state FROM stream_heads h JOIN {EVENTS_TABLE} e"
+        " ON e.originator_id = h.stream AND e.originator_version = 1"
+        " WHERE h.hub = ? AND h.organisation = ? AND e.topic = ? ORDER BY h.stream",
+        (hub, organisation, first),
+    )
+    return [(str(row[0]), bytes(row[1])) for row in rows.fetchall()]
+
+
+def first_positions(rows: Rows, position_sql: str, hubs: Collection[str]) -> list[tuple[int, str]]:
+    """Where the streams of some hubs begin, the oldest first."""
+    found: list[tuple[int, str]] = []
+    for chunk in chunks(sorted(hubs)):
+        marks = ",".join("?" * len(chunk))
+        rows.execute(
+            f"SELECT {position_sql}, h.stream FROM stream_heads h JOIN {EVENTS_TABLE} e"
+            " ON e.originator_id = h.stream AND e.originator_version = 1"
+            f" WHERE h.hub IN ({marks})",
+            list(chunk),
+        )
+        found += [(int(position), str(stream)) for position, stream in rows.fetchall()]
+    return sorted(found)
+
+
+def hubs_of(rows: Rows, organisation: str, but: Collection[str]) -> set[str]:
+    """The hubs in which an organisation has a stream, without looking at some of them."""
+    rows.execute(
+        "SELECT stream, hub FROM stream_heads WHERE organisation = ?",
+        (organisation,),
+    )
+    return {str(hub) for stream, hub in rows.fetchall() if stream not in but}
+
+
 def last_entries(rows: Rows, streams: Sequence[str]) -> dict[str, bytes]:
     """The last entry of each of these streams."""
     found: dict[str, bytes] = {}
