@@ -26,7 +26,7 @@ OF_ERASURES: Final = ("sealed",)
 #: Beside them, what holds the names of streams: read models, and who opened what.
 BESIDE: Final = ("case_states", "openings")
 #: Tables of the key store that either deletes from.
-OF_KEYS: Final = ("stream_keys",)
+OF_KEYS: Final = ("stream_keys", "staff_map")
 
 
 def scrub(directory: DataDirectory, seconds: float) -> Scrubbed:
