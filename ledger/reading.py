@@ -22,9 +22,11 @@ from ledger.access import (
     owner_in,
     sealed_classes,
 )
+from ledger.batches import Batches
 from ledger.consultation import check_actor, check_purpose
 from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import read_entry_bundle, read_hash_tile
+from ledger.log.clock import instant
 from ledger.opening import Opener
 from ledger.owners import owners_of, whose
 from ledger.projections.cases import CaseIndex, replay
@@ -131,8 +133,8 @@ class Reader:
         purpose: str | None,
     ) -> tuple[list[Visible], int, int]:
         """Entries after a position that the caller may read, the position to go on from, and the
-        size of the log; the query is recorded before any entry of a stream about somebody is
-        returned. Raises PurposeRequired."""
+        size of the log, as far as it is given out to the caller now; the query is recorded before
+        any entry of a stream about somebody is returned. Raises PurposeRequired."""
         check_operation(credential, Operation.READ_ENTRIES)
         return await self._queried(
             credential,
@@ -181,6 +183,7 @@ class Reader:
     ) -> tuple[list[Visible], int, int]:
         head = self._store.head()
         size = 0 if head is None else head.size
+        batches = Batches(credential, instant(time.time()), self._cases.live_by_hub)
         found: list[Visible] = []
         reached, scanned = after, 0
         while len(found) < limit and scanned < MAX_SCAN:
@@ -190,13 +193,15 @@ class Reader:
             for stored, entry in zip(page, decoded, strict=True):
                 if len(found) == limit:
                     break
-                reached, scanned = stored.position, scanned + 1
-                if types is not None and stored.type not in types:
-                    continue
-                if hub is not None and entry["hub"] != hub:
-                    continue
-                if may_read_entry(credential, entry, owners[stored.stream]):
+                passed_over = (types is not None and stored.type not in types) or (
+                    hub is not None and entry["hub"] != hub
+                )
+                readable = may_read_entry(credential, entry, owners[stored.stream])
+                if readable and not passed_over:
+                    if batches.waits(entry, owners[stored.stream].hub):
+                        return found, reached, reached + 1
                     found.append((stored.position, stored.raw))
+                reached, scanned = stored.position, scanned + 1
             if not page:
                 break
         return found, reached, size

@@ -22,7 +22,7 @@ KINDS: Final = ("case", "party", "restricted", "content", "access")
 #: Entries that change what is due, in whichever stream they are recorded.
 DECIDING: Final = (POLICY,)
 #: Stages of a case after which nothing more is expected of it.
-_ENDED: Final = frozenset({"closed", "erased", "erasure-complete", "not-accepted"})
+ENDED: Final = frozenset({"closed", "erased", "erasure-complete", "not-accepted"})
 
 
 class Waits(StrEnum):
@@ -80,7 +80,7 @@ def why_not(kind: str, entries: Sequence[Mapping[str, Any]], cutoff: str | None)
     if not entries or entries[-1]["recorded_at"] >= cutoff:
         return Waits.TOO_YOUNG
     state = _state_of(entries)
-    if kind == "case" and state.status not in _ENDED:
+    if kind == "case" and state.status not in ENDED:
         return Waits.OPEN
     return kept_by(state)
 

@@ -216,7 +216,8 @@ ROUTES: Final = (
         description=(
             "Entries that the token may read, from the one after `after`. Go on with "
             "`after=<next_after>` until `next_after + 1` has reached `tree_size`; a page before "
-            "that may be empty. The reading is recorded first, once an hour for each credential."
+            "that may be empty. For an auditor it ends before what waits for the end of the month. "
+            "The reading is recorded first, once an hour for each credential."
         ),
         operation=Operation.READ_ENTRIES,
         parameters=(

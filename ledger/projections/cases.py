@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from ledger.database import Cursor, Database, SqliteDatabase
+from ledger.retention import ENDED
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
 from ledger_verifier.formats import entry as entries
@@ -214,6 +215,18 @@ class CaseIndex:
         with self._database.transaction() as rows:
             live = self._live(rows)
             return None if live is None else self._state(rows, live[0], case_id)
+
+    def live_by_hub(self) -> dict[str, int]:
+        """How many cases of each hub have not ended."""
+        ended = sorted(ENDED)
+        with self._database.transaction() as rows:
+            rows.execute(
+                "SELECT s.hub, COUNT(*) FROM case_states s JOIN projections p"
+                " ON s.generation = p.generation WHERE p.live = 1 AND p.name = ?"
+                f" AND s.status NOT IN ({','.join('?' * len(ended))}) GROUP BY s.hub",
+                [PROJECTION, *ended],
+            )
+            return {str(hub): int(count) for hub, count in rows.fetchall()}
 
     def page(
         self,

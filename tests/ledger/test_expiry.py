@@ -40,7 +40,7 @@ from tests.ledger.acts import LEWISHAM, act, credential, identified
 
 ANY = credential()
 DPO = credential(Role.DPO)
-AUDITOR = credential(Role.AUDITOR)
+INSPECTOR = credential(Role.INSPECTOR)
 ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
 COUNCIL = "lewisham-council"
 LATER = datetime.now(UTC) + timedelta(days=4000)
@@ -141,9 +141,9 @@ async def test_what_is_due_expires_whole(
         await ledger.case(DPO, stream.id, ACTOR, None)
     with pytest.raises(Expired):
         await ledger.sealed(DPO, gone[0], ACTOR, "review")
-    visible, _, size = await ledger.feed(AUDITOR, -1, 1000)
+    visible, _, size = await ledger.feed(INSPECTOR, -1, 1000)
     assert not {position for position, _ in visible} & set(gone)
-    served = decode_entries(await ledger.entry_bundle(AUDITOR, Tile(None, 0, size)), size)
+    served = decode_entries(await ledger.entry_bundle(INSPECTOR, Tile(None, 0, size)), size)
     assert [p for p, raw in enumerate(served) if not raw] == sorted(gone)
     for event in events:
         with pytest.raises(Expired):

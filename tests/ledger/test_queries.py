@@ -65,7 +65,7 @@ async def test_following_the_feed_is_recorded_once(ledger: Ledger) -> None:
 async def test_another_purpose_person_route_or_earlier_position_is_another_query(
     ledger: Ledger,
 ) -> None:
-    who = credential(Role.AUDITOR)
+    who = credential(Role.INSPECTOR)
     await ledger.record(ANY, [identified()])
     size = await size_of(ledger)
     await ledger.feed(who, size - 2)
@@ -89,13 +89,13 @@ async def test_what_is_about_no_person_is_not_recorded(ledger: Ledger) -> None:
 
 
 async def test_many_requests_at_once_are_one_query(ledger: Ledger) -> None:
-    who = credential(Role.AUDITOR)
+    who = credential(Role.INSPECTOR)
     await asyncio.gather(*[ledger.entry_bundle(who, Tile(None, 0, 3)) for _ in range(20)])
     assert len(await queries_of(ledger, who)) == 1
 
 
 async def test_an_unknown_purpose_reads_nothing(ledger: Ledger) -> None:
-    who = credential(Role.AUDITOR)
+    who = credential(Role.INSPECTOR)
     await ledger.record(ANY, [identified()])
     for purpose in ("review", "s62-4-e"):
         with pytest.raises(PurposeRequired):
@@ -107,7 +107,7 @@ async def test_an_unknown_purpose_reads_nothing(ledger: Ledger) -> None:
 
 async def test_one_entry_is_read_by_a_person_or_a_machine(ledger: Ledger) -> None:
     (recorded,) = await ledger.record(ANY, [identified()])
-    person, machine = credential(Role.AUDITOR), credential(Role.AUDITOR, machine=True)
+    person, machine = credential(Role.INSPECTOR), credential(Role.AUDITOR, machine=True)
     with pytest.raises(ActorRequired):
         await ledger.entry(person, recorded.position)
     size = await size_of(ledger)
@@ -124,7 +124,7 @@ async def test_one_entry_is_read_by_a_person_or_a_machine(ledger: Ledger) -> Non
 
 
 async def test_a_covered_query_lasts_an_hour_and_no_longer(ledger: Ledger) -> None:
-    who, now = credential(Role.AUDITOR), [0.0]
+    who, now = credential(Role.INSPECTOR), [0.0]
     first = orjson.loads(await ledger.entry(ANY, 0))["stream"]["id"]
     queries = Queries(ledger._recorder, lambda: first, lambda: now[0])
     size = await size_of(ledger)
