@@ -107,8 +107,8 @@ class Grant:
     `cases`: whether it may read the state of a case and its bundle. `bundles`: whether it may
     read whole entry bundles, which hold every kind of stream. `certificates`: the forms in which
     it may issue certificates of erasures. `expires`: whether it may see what is due to expire.
-    `registers_staff`: whether it may register staff references of its organisation. `opens_staff`:
-    whose it may ask about, as one of two people; all are of the hub `central`.
+    `registers_staff`: whether it may register staff references of its own organisation.
+    `opens_staff`: whether it may ask, as one of two people, who is behind one.
     """
 
     records: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class Grant:
     certificates: frozenset[str] = frozenset()
     expires: bool = False
     registers_staff: bool = False
-    opens_staff: Reach | None = None
+    opens_staff: bool = False
 
 
 def _reads(
@@ -172,7 +172,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     Role.STANDARDS: Grant(
         reads=_reads(governance=None, access=Reach.HUBS),
         opens=frozenset({ATTRIBUTION}),
-        opens_staff=Reach.CONTROLLER,
+        opens_staff=True,
     ),
     Role.REGISTRAR: Grant(
         records=frozenset(_GOVERNANCE),
@@ -191,7 +191,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         cases=True,
         bundles=True,
         expires=True,
-        opens_staff=Reach.HUBS,
+        opens_staff=True,
     ),
     Role.AGGREGATE: Grant(),
     Role.OPERATOR: Grant(),
@@ -217,7 +217,7 @@ def may(credential: Credential, operation: Operation) -> bool:
         Operation.CERTIFY: bool(grant.certificates),
         Operation.SEE_DUE: grant.expires,
         Operation.REGISTER_STAFF: grant.registers_staff,
-        Operation.OPEN_STAFF: grant.opens_staff is not None and not credential.machine,
+        Operation.OPEN_STAFF: grant.opens_staff and not credential.machine,
     }[operation]
 
 
@@ -365,7 +365,13 @@ def may_read_stream(credential: Credential, kind: str, owner: Owner) -> bool:
     """Whether the credential may read the whole of a stream of this kind and owner. Who reads the
     entries of their own systems alone reads no stream as a whole."""
     reach = GRANTS[credential.role].reads.get(kind, Reach.OWN)
-    return reach is not Reach.OWN and _reaches(credential, reach, owner)
+    if reach is Reach.OWN:
+        return False
+    if credential.all or reach is Reach.ANY:
+        return True
+    if owner.hub not in credential.hubs:
+        return False
+    return reach is Reach.HUBS or owner.organisation == credential.organisation
 
 
 def controller_of(credential: Credential) -> str | None:
@@ -374,16 +380,10 @@ def controller_of(credential: Credential) -> str | None:
     return credential.organisation if confined and not credential.all else None
 
 
-def may_open_staff(credential: Credential, owner: Owner) -> bool:
-    """Whether the credential may ask who is behind a staff reference of this owner."""
-    reach = GRANTS[credential.role].opens_staff
-    return reach is not None and not credential.machine and _reaches(credential, reach, owner)
-
-
-def _reaches(credential: Credential, reach: Reach, owner: Owner) -> bool:
-    own = reach is not Reach.CONTROLLER or owner.organisation == credential.organisation
-    unconfined = credential.all or reach is Reach.ANY
-    return unconfined or (own and owner.hub in credential.hubs)
+def may_open_staff(credential: Credential, organisation: str) -> bool:
+    """Whether the credential may ask who is behind a staff reference of this organisation."""
+    own = credential.all or organisation == credential.organisation
+    return may(credential, Operation.OPEN_STAFF) and own
 
 
 def needs_actor(credential: Credential) -> bool:

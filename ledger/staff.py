@@ -190,7 +190,7 @@ class Staff:
             )
         asked = parse_body(StaffOpening, body)
         known = await asyncio.to_thread(
-            self._find, reference, lambda owner: may_open_staff(credential, owner)
+            self._find, reference, lambda owner: may_open_staff(credential, owner.organisation)
         )
         if known is None:
             raise NotFound

@@ -1,11 +1,11 @@
 """Which staff references are due to expire, with the row of the staff map that each has.
 
-Guarantees: a reference is due only when nothing can name it any more that the log does not keep for
-good: it has come to its end, nothing was said of it since, for longer than any policy of its
-organisation keeps any kind of stream; and in the hubs where the organisation has a stream or a
-policy, no stream is left, of whichever organisation, that has a period and began while the
-reference was in use. Registers, `hub`, `oversight` and `ledger` streams have no period, and who
-looked at these neither: they keep nothing. Nothing here removes anything.
+Guarantees: a reference is due only when it has come to its end, and nothing was said of it since,
+for longer than any policy of its organisation keeps any kind of stream; and when, in the hubs where
+the organisation has a stream or a policy, no stream is left, of whichever organisation, that is of
+a kind which policies speak for and began before that end: nothing there can name it any more.
+Registers, `hub`, `oversight` and `ledger` streams, and who looked at these, are kept for good, and
+keep no reference. Nothing here removes anything.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -69,8 +69,10 @@ class KeyStore:
 
     def check_wrapping(self) -> None:
         """Try the wrapping key that new keys go under; raises VaultUnavailable saying what to do
-        when it is gone, or its keeper or the key store cannot be asked."""
+        when it is gone, or its keeper or the key store cannot be asked, or lacks a table."""
         try:
+            with self._database.transaction() as rows:
+                staffmap.find(rows, "")
             self._wrapping.check(self._wrapping.registered()[-1])
         except database_errors() as error:
             raise VaultUnavailable(

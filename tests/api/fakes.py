@@ -32,7 +32,7 @@ class FakeLedger:
         self.tokens: dict[str, Credential] = {}
         self.entries: list[dict[str, Any]] = []
         self.submissions: list[Submission] = []
-        self.staff: dict[str, access.Owner] = {}
+        self.staff: dict[str, str] = {}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.failure: Exception | None = None
         self.ready = True
@@ -261,8 +261,8 @@ class FakeLedger:
 
     def _open_staff(self, credential: Credential, reference: str) -> None:
         access.check_operation(credential, access.Operation.OPEN_STAFF)
-        owner = self.staff.get(reference)
-        if owner is None or not access.may_open_staff(credential, owner):
+        organisation = self.staff.get(reference)
+        if organisation is None or not access.may_open_staff(credential, organisation):
             raise NotFound
 
     async def request_staff(

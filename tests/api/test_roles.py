@@ -13,7 +13,7 @@ import pytest
 
 from api.routes import ROUTES
 from api.routing import Route
-from ledger.access import Owner, Role
+from ledger.access import Role
 from tests.api.conftest import Client, headers_for
 from tests.api.events import ACTOR, HUB, OTHER_HUB, credential, fresh
 from tests.api.fakes import FakeLedger
@@ -162,8 +162,8 @@ def test_every_route_is_expected() -> None:
 def _log(ledger: FakeLedger) -> None:
     ledger.add("case", HUB, stream_id=CASE_HERE)
     ledger.add("case", OTHER_HUB, stream_id=CASE_THERE)
-    ledger.staff[STAFF_HERE] = Owner(HUB, "lewisham-council")
-    ledger.staff[STAFF_THERE] = Owner(OTHER_HUB, "lewisham-council")
+    ledger.staff[STAFF_HERE] = "lewisham-council"
+    ledger.staff[STAFF_THERE] = "other-council"
 
 
 async def ask(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from ledger.access import Owner, Role
+from ledger.access import Role
 from ledger.errors import OpeningNotWaiting, SecondPersonRequired
 from tests.api.conftest import Client, headers_for
-from tests.api.events import ACTOR, HUB, SECRET, credential
+from tests.api.events import ACTOR, SECRET, credential
 from tests.api.fakes import FakeLedger
 
 REFERENCE = "aaaaaaaa-0000-4000-8000-000000000004"
@@ -20,7 +20,7 @@ WHO = {"Actor": ACTOR, "Purpose-Of-Use": "s62-4-b"}
 
 @pytest.fixture
 def standards(ledger: FakeLedger) -> dict[str, str]:
-    ledger.staff[REFERENCE] = Owner(HUB, "lewisham-council")
+    ledger.staff[REFERENCE] = "lewisham-council"
     return {**headers_for(ledger, credential(Role.STANDARDS)), **WHO}
 
 

@@ -175,9 +175,9 @@ async def test_what_began_after_its_end_does_not_keep_it(
 
 
 async def test_somebody_who_asks_meanwhile_is_not_lost(
-    sqlite_directory: DataDirectory, days_on: Clock
+    sqlite_directory: DataDirectory, days_on: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record of who was told is kept as long as any other."""
+    """What the log holds by then goes with it, or nothing does."""
     with living(sqlite_directory) as life:
         reference = await register(life)
         await life.record(policy())
@@ -186,13 +186,10 @@ async def test_somebody_who_asks_meanwhile_is_not_lost(
         assert plan is not None
         assert [one.stream for one in plan.doomed] == [f"access/{reference}"]
         await ask(life, reference)
-        real = life.expirer.plan
-
-        def stale(*_: object) -> object:
-            life.expirer.plan = real  # type: ignore[method-assign]
-            return plan
-
-        life.expirer.plan = stale  # type: ignore[method-assign,assignment]
+        made, real = [plan], life.expirer.plan
+        monkeypatch.setattr(
+            life.expirer, "plan", lambda *asked: made.pop() if made else real(*asked)
+        )
         await life.record(order())
         # The plan was refused and made again, with the request in it.
         assert entries_of(life, reference) == []
