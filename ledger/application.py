@@ -16,7 +16,7 @@ from ledger import config
 from ledger.access import Credential, Operation, check_operation, check_scope
 from ledger.certifying import Certifier
 from ledger.database import database_errors, is_postgres_url, open_database
-from ledger.errors import Busy
+from ledger.errors import Busy, KeyNotAtHand
 from ledger.expiring import Expirer
 from ledger.log.client import WriterClient
 from ledger.opening import Opener
@@ -54,11 +54,17 @@ _VERIFY_SECONDS: Final = 3.0
 def _answering(
     method: Callable[Concatenate["Ledger", Asked], Awaitable[Given]],
 ) -> Callable[Concatenate["Ledger", Asked], Coroutine[Any, Any, Given]]:
-    """A database that does not answer is a reason to come back, not a fault of the request."""
+    """A database that does not answer is a reason to come back, not a fault of the request. Where
+    the key of what has expired is not at hand it is fetched, and no thread waits for it that others
+    need."""
 
     @functools.wraps(method)
     async def call(ledger: "Ledger", /, *arguments: Asked.args, **named: Asked.kwargs) -> Given:
         try:
+            try:
+                return await method(ledger, *arguments, **named)
+            except KeyNotAtHand:
+                await ledger._tombstones.have_key()
             return await method(ledger, *arguments, **named)
         except database_errors() as error:
             raise Busy("The database does not answer now. Try again in a moment.") from error
@@ -84,7 +90,7 @@ class Ledger:
         self._cases = cases
         opener = Opener(directory.origin, store, keys)
         receipts = ReceiptMaker(store)
-        tombstones = Tombstones(store, keys)
+        tombstones = self._tombstones = Tombstones(store, keys)
         self._expirer = Expirer(store, keys, tombstones)
         self._recorder = Recorder(
             directory.origin,

@@ -171,6 +171,11 @@ class VaultUnavailable(LedgerError):
     slug = "vault-unavailable"
 
 
+class KeyNotAtHand(VaultUnavailable):
+    """The key of tombstones is to be had from the vault first. Only the ledger itself meets this:
+    it fetches the key, in a thread of the vault's own, and looks again."""
+
+
 class ErasurePending(LedgerError):
     """The erasure is recorded and irrevocable, but its keys are not yet destroyed; retry."""
 

@@ -83,14 +83,15 @@ class Expirer:
         return datetime.now(UTC)
 
     def due(self, hub: str, organisation: str) -> Due:
-        """What of a hub and organisation is due; raises NoPolicy."""
+        """What of a hub and organisation is due; raises NoPolicy or KeyNotAtHand."""
         found = self._look(hub, organisation, bounded=False)
         counted = Counter(stream.partition("/")[0] for stream in found.due)
         return Due(counted, found.waiting, found.entries)
 
     def plan(self, hub: str, organisation: str, touched: Collection[str] = ()) -> ExpiryPlan | None:
         """What an order removes now, as far as one transaction goes, but for the streams that are
-        `touched` along with it; None when nothing is due. Raises NoPolicy or VaultUnavailable."""
+        `touched` along with it; None when nothing is due. Raises NoPolicy, KeyNotAtHand, or
+        VaultUnavailable."""
         head = self._store.head()
         # Before anything is looked at: what is recorded meanwhile makes the writer refuse.
         size = 0 if head is None else head.size

@@ -20,6 +20,7 @@ from ledger.errors import (
     ErasurePending,
     FieldError,
     Invalid,
+    KeyNotAtHand,
     NotFound,
     VaultUnavailable,
 )
@@ -66,7 +67,8 @@ class Recorder:
         self._origin, self._store, self._keys = origin, store, keys
         self._opener, self._writer, self._receipts = opener, writer, receipts
         self._expirer = expirer
-        self._lookup = Lookup(store, tombstones.look)
+        self._tombstones = tombstones
+        self._lookup = Lookup(store, tombstones.look, tombstones.have_key)
         self._retries = Retries(store, opener, receipts)
         self._erasing = Erasing(store, opener, keys)
         #: Told of every erasure once it is recorded.
@@ -202,10 +204,13 @@ class Recorder:
         orders = [place for place, item in enumerate(drafts) if item.event_type.type == ORDER]
         if orders:
             asked = drafts[orders[0]].submission
-            touched = frozenset(item.stream for item in drafts)
-            plans[orders[0]] = await asyncio.to_thread(
-                self._expirer.plan, asked.hub, asked.organisation, touched
-            )
+            wanted = (asked.hub, asked.organisation, frozenset(item.stream for item in drafts))
+            try:
+                plans[orders[0]] = await asyncio.to_thread(self._expirer.plan, *wanted)
+            except KeyNotAtHand:
+                # Something is due, and its tombstones are under a key that the vault has or makes.
+                await self._tombstones.have_key()
+                plans[orders[0]] = await asyncio.to_thread(self._expirer.plan, *wanted)
         return plans
 
     async def _destroy_keys(self, *, vacuum: bool = False) -> None:

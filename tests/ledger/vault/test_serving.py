@@ -4,8 +4,10 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +18,8 @@ from ledger.application import Ledger
 from ledger.cli import cli
 from ledger.config import DataDirectory, load
 from ledger.database import open_database
-from ledger.errors import ReservedType, VaultUnavailable
+from ledger.errors import Expired, ReservedType, VaultUnavailable
+from ledger.expiring import Expirer
 from ledger.fsck import check
 from ledger.initialise import initialise, join
 from ledger.log.client import WriterClient
@@ -28,9 +31,10 @@ from ledger.vault.keystore import KeyStore
 from ledger.vault.threads import VAULT_THREADS
 from ledger.vault.wrapper import KeyFiles, WrappingKey
 from ledger_verifier.audit.report.model import Verdict
-from ledger_verifier.formats.entry import decode
+from ledger_verifier.formats.entry import StreamRef, decode
+from ledger_verifier.formats.tiles import Tile
 from tests.conftest import MakeDatabase
-from tests.ledger.acts import act, credential, identified
+from tests.ledger.acts import LEWISHAM, act, credential, identified
 from tests.ledger.vault.conftest import VAULT_TOKEN
 from tests.ledger.vault.transit_server import TransitKey, TransitServer
 
@@ -167,7 +171,7 @@ class Gate(KeyFiles):
         super().__init__(folder)
         self.open = threading.Event()
         self.open.set()
-        self.full = asyncio.Event()
+        self.full, self.asked_first = asyncio.Event(), asyncio.Event()
         self._loop, self._lock, self._waiting = loop, threading.Lock(), 0
         self.asked = 0
 
@@ -175,6 +179,8 @@ class Gate(KeyFiles):
         with self._lock:
             self.asked += 1
             self._waiting += not self.open.is_set()
+            if self._waiting == 1:
+                self._loop.call_soon_threadsafe(self.asked_first.set)
             if self._waiting == VAULT_THREADS:
                 self._loop.call_soon_threadsafe(self.full.set)
         assert self.open.wait(60)
@@ -216,6 +222,42 @@ async def test_a_slow_keeper_delays_nobody_who_does_not_need_it(
         finally:
             gate.open.set()
         assert all(await asyncio.gather(*readings))
+
+
+async def test_a_slow_keeper_of_what_expired_delays_nobody_who_does_not_need_it(
+    sqlite_directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = datetime.now(UTC) + timedelta(days=4000)
+    monkeypatch.setattr(Expirer, "now", lambda _: later)
+    gone = identified(StreamRef("case", str(uuid4())))
+    async with Ledger.open(sqlite_directory.path) as ledger:
+        await ledger.record(ANY, [gone, act("case.closed", gone.stream), act("policy.adopted")])
+        await ledger.record(DPO, [act("expiry.ordered")])
+        (other,) = await ledger.record(ANY, [identified()])
+    gate = Gate(sqlite_directory.keys_path, asyncio.get_running_loop())
+    monkeypatch.setattr(application, "open_wrapper", lambda _: gate)
+    async with Ledger.open(sqlite_directory.path) as ledger, asyncio.timeout(60):
+        gate.open.clear()
+        gate.asked = 0
+        # As many as there may be threads, and more: each has to know whether the case has expired.
+        asking: list[asyncio.Task[Any]] = [
+            asyncio.create_task(ledger.case(DPO, gone.stream.id, ACTOR, None)) for _ in range(40)
+        ]
+        asking.append(asyncio.create_task(ledger.record(ANY, [gone])))
+        try:
+            await gate.asked_first.wait()
+            for _ in range(3):
+                assert await ledger.tile(Tile(0, 0, other.position + 1))
+                assert await ledger.authenticate("nobody's") is None
+                assert await ledger.receipt(DPO, other.position)
+                assert await ledger.due(DPO, LEWISHAM, "lewisham-council")
+            assert not any(one.done() for one in asking)
+            assert gate.asked == 1
+        finally:
+            gate.open.set()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(one) for one in found} == {Expired}
+        assert gate.asked == 1
 
 
 async def test_the_keys_of_a_whole_case_are_asked_for_together(
