@@ -9,7 +9,7 @@ recorded. What was stored of what is erased is noted in memory alone, to be look
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -36,6 +36,9 @@ PROBE: Final = 32
 COURT: Final = "court-order"
 HOLD: Final = "legal-hold"
 REQUEST: Final = "access-request"
+
+HOLD_PLACED: Final = "legal_hold.placed"
+ORDERED: Final = "erasure.ordered"
 
 _BARRED: Final = {
     COURT: (
@@ -142,12 +145,13 @@ class Erasing:
         decoded: Sequence[Decoded],
     ) -> None:
         """Raise ErasureBarred for the first thing that stands before the erasure."""
-        by_id = {entry["id"]: (one, entry) for one, entry in zip(stored, decoded, strict=True)}
-        bases = [self._sealed(by_id, hold, "basis") for hold in state.holds]
+        # An id is its source's alone: of the events that have it, those of the type are meant.
+        bases = self._sealed(stored, decoded, HOLD_PLACED, state.holds, "basis")
         if COURT in bases:
             raise _barred(COURT)
         ordered = submission.data.get("ordered_event")
-        if ordered is not None and self._sealed(by_id, ordered, "ground") == COURT:
+        grounds = self._sealed(stored, decoded, ORDERED, (ordered,), "ground")
+        if grounds and set(grounds) == {COURT}:
             return
         if bases:
             raise _barred(HOLD)
@@ -156,13 +160,21 @@ class Erasing:
 
     def _sealed(
         self,
-        by_id: Mapping[str, tuple[StoredEntry, Mapping[str, Any]]],
-        event: str,
+        stored: Sequence[StoredEntry],
+        decoded: Sequence[Decoded],
+        type_name: str,
+        ids: Collection[str | None],
         name: str,
-    ) -> Any:
-        """A sealed field of an event of the stream; None where it was erased."""
-        one, entry = by_id[event]
-        return self._opener.open(one.position, entry).values.get(name)
+    ) -> list[Any]:
+        """A sealed field of each event of a type that has one of these ids; None where it was
+        erased."""
+        found = {
+            one.position: entry
+            for one, entry in zip(stored, decoded, strict=True)
+            if one.type == type_name and entry["id"] in ids
+        }
+        opened = self._opener.open_all(found) if found else {}
+        return [opened[position].values.get(name) for position in found]
 
     async def complete(self, plan: Plan, event: PreparedEvent) -> PreparedEvent:
         """The prepared erasure with what it keeps, sealed under the stream's next key. That key is

@@ -29,7 +29,7 @@ from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, pre
 from ledger.log.client import WriterClient
 from ledger.log.messages import RECHECK, Committed, PreparedEvent, Refused
 from ledger.lookup import Lookup
-from ledger.named import NAMING, check_names
+from ledger.named import NAMED, NAMING, check_names
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
 from ledger.refusal import FINAL, at, foresee, given_up, refusal
@@ -112,10 +112,13 @@ class Recorder:
                 indexes = [first[key] for key in new]
                 # Whose the streams are comes first: what is in them is not for others to learn.
                 foresee(credential, items, indexes, heads, gone)
-                if any(submission.type in NAMING for submission in submissions):
-                    await asyncio.to_thread(check_names, self._store, submissions)
-                plans = await self._plans(items, indexes)
-                outcome = await self._append(items, plans, gone.through)
+                pins = await self._named(
+                    {index: submissions[index] for index in indexes}, len(submissions)
+                )
+                plans = await self._plans(items, indexes, len(submissions))
+                if any(plan.seen_version != pins[key] for key, plan in plans.items()):
+                    continue
+                outcome = await self._append(items, plans, pins, gone.through)
                 if isinstance(outcome, Refused):
                     if outcome.why in FINAL:
                         stream = items[outcome.index].submission.stream
@@ -133,26 +136,41 @@ class Recorder:
             _, _, gone = await self._lookup.look((), {event.stream})
             if event.stream in gone.streams:
                 raise expired()
-            outcome = await self._append([event], {}, gone.through)
+            outcome = await self._append([event], {}, {}, gone.through)
             if not isinstance(outcome, Refused):
                 return outcome[0]
             last = outcome.why
         raise given_up(last)
 
-    async def _plans(self, items: Sequence[Draft], indexes: Sequence[int]) -> dict[Key, Plan]:
+    async def _named(self, new: Mapping[int, Submission], count: int) -> dict[Key, int]:
+        """The versions that streams were at when the names in these were looked up, for each event
+        that names others or that others name."""
+        if not any(one.type in NAMING or one.type in NAMED for one in new.values()):
+            return {}
+        versions = await asyncio.to_thread(check_names, self._store, new, count)
+        return {(new[i].source, new[i].id): version for i, version in versions.items()}
+
+    async def _plans(
+        self, items: Sequence[Draft], indexes: Sequence[int], count: int
+    ) -> dict[Key, Plan]:
         """What the erasures among these need; raises ErasureBarred and NothingToErase."""
         plans: dict[Key, Plan] = {}
         for item, index in zip(items, indexes, strict=True):
             if item.submission.type == ERASURE:
-                with at(index, len(indexes)):
+                with at(index, count):
                     plans[item.key] = await self._erasing.plan(item.submission)
         return plans
 
     async def _append(
-        self, drafts: Sequence[Draft], plans: Mapping[Key, Plan], seen: int
+        self,
+        drafts: Sequence[Draft],
+        plans: Mapping[Key, Plan],
+        pins: Mapping[Key, int],
+        seen: int,
     ) -> list[Recorded] | Refused:
-        """Seal and append what was looked up when the last expiry was at tree size `seen`. On a
-        refusal it must be prepared again, unless it is FINAL."""
+        """Seal and append what was looked up when the last expiry was at tree size `seen`; those
+        with a pin at that version of their stream alone. On a refusal it must be prepared again,
+        unless it is FINAL."""
         expiring = await self._expiring(drafts)
         needed = [stream_key for item in drafts for stream_key in needed_keys(item)]
         keys = await self._keys.keys_for(needed)
@@ -168,6 +186,8 @@ class Recorder:
                 frozen = prepare(self._origin, plan.frozen, {}, expected)
                 events.append(replace(frozen, seen_version=plan.seen_version, expired_through=seen))
                 event = await self._erasing.complete(plan, event)
+            else:
+                event = replace(event, seen_version=pins.get(item.key))
             places.append(len(events))
             events.append(event)
         outcome = await self._writer.submit(events)
