@@ -197,7 +197,8 @@ class KeyTarget:
         self, database: Database, recorded: Callable[[Sequence[str]], Collection[str]]
     ) -> list[str]:
         with database.transaction() as rows:
-            rows.execute("SELECT key_id, stream FROM stream_keys WHERE stream <> ''")
+            # What is not under `kind/id` is the key of no stream.
+            rows.execute("SELECT key_id, stream FROM stream_keys WHERE stream LIKE ?", ("%/%",))
             streams = {str(key_id): str(stream) for key_id, stream in rows.fetchall()}
         there = recorded(sorted(set(streams.values())))
         return [key_id for key_id, stream in streams.items() if stream not in there]

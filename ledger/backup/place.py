@@ -65,6 +65,11 @@ class Staging:
         make_owner_only(self.path)
         return kept
 
+    def discard(self) -> None:
+        """The restore is refused, or cannot go on: what an old backup holds of the erased and
+        expired is not left lying about."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def keys_done(self) -> None:
         """The key store is finished, whether it is in the folder or elsewhere."""
         if (self.path / _KEYS).exists():

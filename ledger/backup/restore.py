@@ -201,6 +201,7 @@ class _Run:
         except Exception:
             with suppress(*database_errors()):
                 if not _is_there(directory.database):
+                    staging.discard()
                     key_target.abandon()
             raise
         with closing(open_database(directory.access_database)) as database:

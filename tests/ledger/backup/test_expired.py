@@ -2,6 +2,7 @@
 tail are put together, and the rest is as it was."""
 
 import asyncio
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ledger import config
 from ledger.application import Ledger
 from ledger.backup.expired import Expired as ExpiredSince
 from ledger.backup.expired import KeysOfExpired
+from ledger.backup.restore import restore
 from ledger.config import DataDirectory
 from ledger.errors import Expired, IntegrityAlarm
 from ledger.exports.bundles import write_log_bundle
@@ -107,6 +109,22 @@ def test_whichever_backups_are_put_together(
     directory = assert_nothing_expired_is_back(expiring, tmp_path / "data")
     with closing(open_store(directory.database)) as store:
         assert store.stream_heads([expiring.kept.text])
+
+
+@SQLITE
+def test_with_a_key_store_that_is_still_there(expiring: ExpiringWorld, tmp_path: Path) -> None:
+    """As when the machine failed after the expiry was recorded and before its keys went: the keys
+    of `within` are there, and nothing in the log names them any more."""
+    then, data = expiring.lost(tmp_path / "then"), expiring.lost(tmp_path / "data")
+    shutil.copy(expiring.guard(2), then / "keys" / "guard")
+    restore(expiring.request(then, 2, 2, tail=False))
+    within = ("WHERE stream = ?", expiring.within.text)
+    assert key_rows(config.load(then), *within)
+    shutil.copy(then / "keys" / "keys.sqlite", data / "keys")
+    restore(expiring.request(data, 1, None))
+    directory = assert_nothing_expired_is_back(expiring, data)
+    # Whose key is no stream's stays.
+    assert len(key_rows(directory, "WHERE key_class = 'tombstones'")) == 1
 
 
 @SQLITE

@@ -58,6 +58,8 @@ def refused(world: World, data: Path, request: Request, match: str) -> None:
     with pytest.raises(ConfigurationError):
         config.load(data)
     assert not (data / "ledger.sqlite").exists()
+    # What an old backup holds of the erased is not left lying about.
+    assert not list(data.glob("restore.*"))
 
 
 async def test_with_its_tail_the_guards_checkpoint_is_reproduced(
