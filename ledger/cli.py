@@ -228,7 +228,7 @@ def rebuild(data: Path) -> None:
 @_data
 @click.option(
     "--seconds",
-    default=5.0,
+    default=3.0,
     show_default=True,
     type=click.FloatRange(0.0),
     help="For how long a table of PostgreSQL may be held; 0 is for as long as it takes.",

@@ -12,6 +12,7 @@ is in them, and a segment that is closed early is filled with zeros, so as many 
 are.
 """
 
+import math
 import re
 import time
 from contextlib import closing
@@ -71,7 +72,7 @@ def _rewrite(connection: _Connection, table: str, seconds: float) -> str | None:
         if _file_of(connection, table) == before:
             return _NOT_OWNED
         if not kept:
-            return None if table == _STATISTICS else _analyse(connection, table, seconds)
+            return None if table == _STATISTICS else _analyse(connection, table)
         problem = (
             f"{kept} deleted rows are kept for a transaction that began before they were deleted "
             "(a backup, an fsck, a standby's). Run this again when it has ended"
@@ -97,16 +98,17 @@ def _vacuum(connection: _Connection, table: str, seconds: float) -> int:
     return sum(int(found[0]) for one in details if (found := _NUMBER.search(one)))
 
 
-def _analyse(connection: _Connection, table: str, seconds: float) -> str | None:
+def _analyse(connection: _Connection, table: str) -> str | None:
+    """Have the server note anew what values a table has, which holds nobody up."""
     try:
-        _run(connection, f"ANALYZE {table}", seconds)
-    except (errors.LockNotAvailable, errors.QueryCanceled):
+        connection.execute(f"ANALYZE {table}".encode())
+    except errors.LockNotAvailable:
         return "rewritten, but what the server noted of its values is not made anew. Run this again"
     return None
 
 
 def _run(connection: _Connection, statement: str, seconds: float) -> None:
-    connection.execute(f"SET statement_timeout = {int(1000 * seconds)}".encode())
+    connection.execute(f"SET statement_timeout = {math.ceil(1000 * seconds)}".encode())
     try:
         connection.execute(statement.encode())
     finally:

@@ -5,6 +5,7 @@ server's own too: tables, indexes, statistics and the write-ahead log. That it i
 part of each test. The server's own processes write to the disk at a CHECKPOINT, which is asked for.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -100,11 +101,15 @@ async def test_postgres(
         await remove(scene, life, monkeypatch)
         # This is what docs/operations.md says stays until then.
         assert scene.left() == everything
-        scrubbed = scrub(directory, 5.0)
+
+        async def go_on() -> None:
+            """The service records meanwhile."""
+            for _ in range(40):
+                await life.record(identified())
+
+        scrubbed, _ = await asyncio.gather(asyncio.to_thread(scrub, directory, 3.0), go_on())
         assert (scrubbed.left, scrubbed.beyond) == ([], [])
         assert scene.left() == set()
-        # The service goes on.
-        await life.record(identified())
 
 
 async def test_sqlite(sqlite_directory: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
