@@ -33,7 +33,7 @@ from ledger_verifier.formats.certificate import (
     Certificate,
     write_subject_certificate,
 )
-from ledger_verifier.formats.entry import StreamRef
+from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
 from ledger_verifier.formats.merkle import leaf_hash, prove_inclusion
 from ledger_verifier.meaning.case_state import CaseState
 from ledger_verifier.meaning.certified import CONTROLLER, controller_facts, subject_facts
@@ -177,9 +177,11 @@ def _packs(
     for position, entry in decoded.items():
         if entry["type"] != PRODUCED:
             continue
-        data = entry["data"]
-        # In schema 1 the reading is not named: it counts as a copy besides, rather than none.
-        reading = data.get("consulted_event", entry["id"])
+        data, reading = entry["data"], entry["id"]
+        # What the service itself did not record speaks for no reading, and neither does schema 1,
+        # which names none: that reading counts as a copy besides, rather than as none.
+        if entry["source"] == SERVICE_CODE:
+            reading = data.get("consulted_event", reading)
         readings.add(reading)
         if data["holds_sealed"] and read_at.get(reading, position) < before:
             copies[position] = _Copy(

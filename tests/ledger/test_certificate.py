@@ -117,11 +117,15 @@ async def _take_copies(ledger: Ledger, case: StreamRef) -> None:
         )
     found, _, _ = await ledger.feed(DPO, types=frozenset({"export.produced"}), actor=ACTOR)
     _, one, other = [entries.decode(raw) for _, raw in found]
+    access = StreamRef("access", case.id)
     for event in (one["id"], other["data"]["consulted_event"]):
         data = {**act("destruction.confirmed").data, "export_event": event}
-        await ledger.record(
-            DPO, [act("destruction.confirmed", StreamRef("access", case.id), data=data)]
-        )
+        await ledger.record(DPO, [act("destruction.confirmed", access, data=data)])
+    # Another system may say that the bundle became a pack without sealed fields: it stays a copy.
+    found, _, _ = await ledger.feed(DPO, types=frozenset({"record.consulted"}), actor=ACTOR)
+    bundle = entries.decode(found[1][1])["id"]
+    data = {**act("export.produced").data, "holds_sealed": False, "consulted_event": bundle}
+    await ledger.record(ANY, [act("export.produced", access, data=data)])
 
 
 def _members(raw: bytes) -> Members:

@@ -2,6 +2,7 @@
 is not for a reader looks like nothing."""
 
 import io
+import threading
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from ledger import packs
 from ledger.access import Credential, Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
@@ -106,25 +108,44 @@ async def test_packs_at_one_size_hold_the_same_entries_and_proofs(
     before = await taken(ledger, DPO, stream, at=size)
     await ledger.record(ANY, [act("case.closed", stream)])
     await ledger.checkpoint()
-    packs = [
+    made = [
         await taken(ledger, INSPECTOR, stream, "auditor", at=size),
         await taken(ledger, INSPECTOR, stream, "inspector", at=size),
         await taken(ledger, OFFICER, stream, "subject", at=size),
     ]
-    for pack in (before, *packs):
+    for pack in (before, *made):
         assert common(pack) == common(before)
         bundle = io.BytesIO(packed(pack.items()))
         report = verify_case(BundleReader(bundle), shared_directory.policy())
         assert report.verdict is Verdict.VERIFIED, report.failures
     manifest = CaseManifest.parse(before[MANIFEST])
     assert (manifest.tree_size, len(manifest.positions)) == (size, 2)
-    assert len({tuple(sorted(opened(pack))) for pack in packs}) == 3
+    assert len({tuple(sorted(opened(pack))) for pack in made}) == 3
     # The person is told the same as ever, and nothing of how much else there is.
-    assert Note.parse(packs[2][COVER]).text.splitlines()[8:] == list(WORDS[SUBJECT])
+    assert Note.parse(made[2][COVER]).text.splitlines()[8:] == list(WORDS[SUBJECT])
     now = await taken(ledger, DPO, stream)
     assert len(CaseManifest.parse(now[MANIFEST]).positions) == 3
     # Each reading is recorded, and each pack besides.
     assert await consultations(ledger, stream) == 5 + 3
+
+
+async def test_bundles_are_made_off_the_event_loop(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[threading.Thread] = []
+
+    def watched(method: Any) -> Any:
+        def make(*args: Any) -> Any:
+            made.append(threading.current_thread())
+            return method(*args)
+
+        return make
+
+    for name in ("digest_of", "packed", "stream_members"):
+        monkeypatch.setattr(packs, name, watched(getattr(packs, name)))
+    await taken(ledger, DPO, await one_of(ledger, "case"), "inspector")
+    assert len(made) == 3
+    assert threading.current_thread() not in made
 
 
 async def test_a_size_that_no_checkpoint_was_published_of(ledger: Ledger) -> None:

@@ -110,6 +110,7 @@ async def _fill(
                     await ledger.erasures_verified()
             if round_ % 2:
                 await filler.published()
+        await filler.published()
         given = await _given(ledger, streams)
         size = int((await ledger.status())["tree_size"])
         while size < wanted:
@@ -124,9 +125,11 @@ async def _fill(
 async def _given(ledger: Ledger, streams: list[StreamRef]) -> tuple[list[bytes], ...]:
     """Bundles and packs of the first cases, certificates of the last, which are erased."""
     reading: dict[str, Any] = {"actor": ACTOR, "purpose": "inspection"}
+    # Against one checkpoint, so that packs of one case differ in nothing but what they open.
+    at = int((await ledger.status())["published_size"])
     bundles = [await ledger.bundle(DPO, stream, **reading) for stream in streams[:BUNDLES]]
     packs = [
-        await ledger.bundle(DPO, stream, audience, recipient=recipient, **reading)
+        await ledger.bundle(DPO, stream, audience, at=at, recipient=recipient, **reading)
         for stream in streams[:2]
         for audience, recipient in (("auditor", "city-hall"), ("inspector", "ico"), PERSON)
     ]
