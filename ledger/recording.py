@@ -117,6 +117,8 @@ class Recorder:
                 )
                 plans = await self._plans(items, indexes, len(submissions))
                 if any(plan.seen_version != pins[key] for key, plan in plans.items()):
+                    # What came between the two looks may have an id that the erasure names.
+                    last = RECHECK
                     continue
                 outcome = await self._append(items, plans, pins, gone.through)
                 if isinstance(outcome, Refused):
