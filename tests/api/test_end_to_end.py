@@ -228,6 +228,16 @@ def test_a_case_and_its_bundle(
         report = service.verify("bundle", path)
         assert report["verdict"] == "VERIFIED"
         assert any("whole" in line or "later" in line for line in report["not_shown"])
+    # That was recorded, and who looked can be taken and verified as well.
+    headers = {"Actor": ACTOR, "Purpose_Of_Use": "review"}
+    status, raw, _ = service.call(f"/v1/streams/access/{case}/bundle", "dpo", **headers)
+    assert status == 200
+    path.write_bytes(raw)
+    report = service.verify("bundle", path)
+    assert (report["verdict"], report["subject"]) == ("VERIFIED", "stream bundle")
+    status, body, _ = service.call(f"/v1/cases/{case}/bundle?at=2", "dpo", **headers)
+    assert status == 400
+    assert "published_after" in json.loads(body)
 
 
 def test_bad_input_names_every_field_and_no_value(
