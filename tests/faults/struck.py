@@ -70,7 +70,7 @@ def serve(data: str, port: int, armed: str, log: str, said: Connection) -> None:
     )
     _put(ledger.log.client, "subprocess", started)
     # Read models are made from the log, and nothing here asks them.
-    _put(ledger.application, "_projector", _no_projector)
+    _put(ledger.application, "projecting", _no_projector)
     sys.argv = ["hub-ledger", "serve", "--data", data, "--port", str(port)]
     main()
 
