@@ -148,6 +148,7 @@ class Ledger:
             ledger = cls(directory, store, writer, TokenStore(access), keys, cases, openings)
             # An erasure that was recorded before a crash is carried out before anything is served.
             await asyncio.to_thread(ledger._opener.apply_erasures)
+            await ledger._tombstones.prepare()
             await stack.enter_async_context(projecting(data))
             rotations = RotationRecorder(store, keys, writer)
             await stack.enter_async_context(rotations.recording())

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 from ledger.database import database_errors
@@ -49,6 +50,12 @@ class Tombstones:
         self._first: str | None = None
         self._fetching: asyncio.Task[None] | None = None
 
+    async def prepare(self) -> None:
+        """At a start: have the key at hand where something has expired, so that whoever looks for a
+        stream afterwards need not wait for the keeper. Where it cannot be had now, they will."""
+        with suppress(VaultUnavailable):
+            await in_key_thread(self._fetch_known)
+
     async def have_key(self) -> None:
         """Return once the key that tombstones are under is at hand, minted when none was made yet;
         raises VaultUnavailable. Everybody who waits for it waits for one call."""
@@ -63,6 +70,10 @@ class Tombstones:
         # Whoever still waits is told; where nobody does, nothing was lost.
         if not task.cancelled():
             task.exception()
+
+    def _fetch_known(self) -> None:
+        if self._store.expired_through():
+            self._fetch()
 
     def _fetch(self) -> None:
         with self._store.read() as rows:

@@ -30,12 +30,29 @@ def postgres() -> Iterator[MakeDatabase]:
         server.kill()
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[MakeDatabase]:
+    """The same of a server of the test's own, for those that read every byte of its files."""
+    with own_server() as server:
+        yield server.make_database
+        server.kill()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> DataDirectory:
     """A new ledger, once on each database."""
     database = None
     if request.param == "postgresql":
         database = request.getfixturevalue("postgres")()
+    return initialise(tmp_path / "data", database=database, publish_seconds=0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def searched_directory(request: pytest.FixtureRequest, tmp_path: Path) -> DataDirectory:
+    """A new ledger, once on each database, whose every byte is going to be read."""
+    database = None
+    if request.param == "postgresql":
+        database = request.getfixturevalue("own_postgres")()
     return initialise(tmp_path / "data", database=database, publish_seconds=0.05)
 
 

@@ -26,7 +26,9 @@ from ledger.log import writer
 from ledger.projections import runner
 
 FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.forked", "ledger.postgresql", "ledger.store.postgres"])
+FORKS.set_forkserver_preload(
+    ["pytest", "tests.forked", "tests.faults.struck", "ledger.store.postgres"]
+)
 _STOP_SECONDS: Final = 10.0
 
 

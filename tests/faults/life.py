@@ -80,7 +80,7 @@ class Life:
         check_against_log(self.keys, self.size)
         self.opener.apply_erasures()
         self.publisher = Publisher(self.store, signing, clock, directory.publish_seconds, guard)
-        tombstones = Tombstones(self.store, self.keys)
+        tombstones = self.tombstones = Tombstones(self.store, self.keys)
         self.expirer = Expirer(self.store, self.keys, tombstones)
         self._recorder = Recorder(
             directory.origin,

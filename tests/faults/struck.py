@@ -40,8 +40,6 @@ from ledger.vault.keyring import KeyRing
 from ledger.vault.keystore import KeyStore
 from ledger.verifying import Verifying
 
-FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["pytest", "tests.faults.struck"])
 #: By when everything is due that the policy in force lets go.
 LATER: Final = datetime.now(UTC) + timedelta(days=4000)
 

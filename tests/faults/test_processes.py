@@ -38,7 +38,7 @@ async def assert_survives(directory: DataDirectory, kills: int) -> None:
 
 
 async def test_killed_again_and_again_on_sqlite(tmp_path: Path) -> None:
-    await assert_survives(initialise(tmp_path / "data", publish_seconds=0.1), 9)
+    await assert_survives(initialise(tmp_path / "data", publish_seconds=0.1), 6)
 
 
 async def test_killed_again_and_again_on_postgresql(tmp_path: Path, postgres: MakeDatabase) -> None:
@@ -46,7 +46,7 @@ async def test_killed_again_and_again_on_postgresql(tmp_path: Path, postgres: Ma
         initialise(
             tmp_path / "data", database=postgres(), key_database=postgres(), publish_seconds=0.1
         ),
-        6,
+        4,
     )
 
 

@@ -26,7 +26,8 @@ from ledger.tokens import TokenStore
 from ledger_verifier.audit.report.model import Verdict
 from tests.conftest import MakeDatabase
 from tests.faults.service import free_port
-from tests.faults.struck import FORKS, serve
+from tests.faults.struck import serve
+from tests.forked import FORKS
 from tests.ledger.copies import key_rows
 
 ACTOR: Final = "b39b14e9-3624-46a0-962e-f27154ef6e27"

@@ -58,7 +58,8 @@ def stored_of(directory: DataDirectory, person: Submission) -> tuple[list[bytes]
 
 
 @pytest.mark.parametrize("scope", ["stream", "entries"])
-async def test_what_was_erased_is_in_no_byte(directory: DataDirectory, scope: str) -> None:
+async def test_what_was_erased_is_in_no_byte(searched_directory: DataDirectory, scope: str) -> None:
+    directory = searched_directory
     person = identified()
     shared = act("data.disclosed", person.stream)
     async with Ledger.open(directory.path) as ledger:

@@ -89,9 +89,9 @@ def analysed(directory: DataDirectory) -> None:
 
 
 async def test_postgres(
-    postgres: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_postgres: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = initialise(tmp_path / "data", database=postgres(), key_database=postgres())
+    directory = initialise(tmp_path / "data", database=own_postgres(), key_database=own_postgres())
     scene = Scene(directory)
     with living(directory) as life:
         await record(scene, life)

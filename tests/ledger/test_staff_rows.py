@@ -21,7 +21,8 @@ from tests.ledger.test_staff import COUNCIL, PERSON, ask, confirm, put_row, regi
 PLAIN = [value.encode() for value in PERSON.values()]
 
 
-async def test_it_is_in_no_byte_in_the_clear(directory: DataDirectory) -> None:
+async def test_it_is_in_no_byte_in_the_clear(searched_directory: DataDirectory) -> None:
+    directory = searched_directory
     with living(directory) as life:
         reference = await register(life)
         await confirm(life, reference, await ask(life, reference))

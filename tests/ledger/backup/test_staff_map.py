@@ -18,9 +18,9 @@ from ledger.store import open_store
 from ledger_verifier.audit.report.model import Verdict
 from tests.conftest import MakeDatabase
 from tests.faults.life import living
-from tests.ledger.acts import LEWISHAM, act
+from tests.ledger.acts import act
 from tests.ledger.backup.world import World
-from tests.ledger.test_staff import COUNCIL, PERSON, ask, confirm, register, rows_of
+from tests.ledger.test_staff import PERSON, ask, confirm, register, rows_of
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -48,7 +48,7 @@ async def test_what_a_restore_makes_of_the_staff_map(
         opening = await ask(life, early)
         monkeypatch.setattr(Expirer, "now", lambda _: datetime.now(UTC) + timedelta(4000))
         # So that a key store of now has every key that an order needs.
-        assert life.expirer.plan(LEWISHAM, COUNCIL) is not None
+        await life.tombstones.have_key()
         world.back_up(1)
         late = await register(life, name="Another Fictional")
         head = life.store.head()
