@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from ledger.access import Credential, Role
+from ledger.catalogue import CATALOGUE
 
 #: Live cases from which on a hub's entries are given out as they are recorded.
 FEW: Final = 10
@@ -23,11 +24,17 @@ class Batches:
     def __init__(
         self,
         credential: Credential,
+        types: Collection[str] | None,
         now: str,
         live_cases: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`now` is an instant; `live_cases` counts those of each hub, and is asked once at most."""
-        self._applies, self._month = credential.role is Role.AUDITOR, now[:7]
+        """`types` are those that are asked for, or None; `now` is an instant; `live_cases` counts
+        those of each hub, and is asked once at most. Where one that may be about a person is asked
+        for, what is passed over waits as well: where the feed ends must not tell types apart."""
+        self._applies = credential.role is Role.AUDITOR and (
+            types is None or any(map(_may_be_about_a_person, types))
+        )
+        self._month = now[:7]
         self._live_cases = live_cases
         self._busy: Collection[str] | None = None
 
@@ -41,3 +48,8 @@ class Batches:
             counted = self._live_cases().items()
             self._busy = {name for name, count in counted if count >= FEW}
         return hub not in self._busy
+
+
+def _may_be_about_a_person(type_name: str) -> bool:
+    event_type = CATALOGUE.get(type_name)
+    return event_type is not None and bool(_OF_PEOPLE.intersection(event_type.stream_kinds))

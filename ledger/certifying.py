@@ -130,7 +130,8 @@ class Certifier:
             entry, values = readings[position], opened.values
             whole = values.get("access_channel") == COPIES and values.get("fields_opened")
             # What came of a reading as a pack is that copy, and no other.
-            if whole and entry["id"] not in packs:
+            own = entry["source"] == SERVICE_CODE
+            if whole and not (own and entry["id"] in packs):
                 copies[position] = _Copy(entry["id"], entry["id"], entry["recorded_at"][:10])
         confirmed = {
             entry["data"]["export_event"]
@@ -172,7 +173,9 @@ def _packs(
 ) -> tuple[set[str], dict[int, _Copy]]:
     """The readings that packs came of, and by position the packs with sealed fields whose reading,
     which is when they were opened, was before that position."""
-    read_at = {entry["id"]: position for position, entry in decoded.items()}
+    # An id is one source's: what another system records under it is another event.
+    own = {p: entry for p, entry in decoded.items() if entry["source"] == SERVICE_CODE}
+    read_at = {entry["id"]: position for position, entry in own.items()}
     readings, copies = set(), {}
     for position, entry in decoded.items():
         if entry["type"] != PRODUCED:
@@ -180,9 +183,9 @@ def _packs(
         data, reading = entry["data"], entry["id"]
         # What the service itself did not record speaks for no reading, and neither does schema 1,
         # which names none: that reading counts as a copy besides, rather than as none.
-        if entry["source"] == SERVICE_CODE:
+        if position in own:
             reading = data.get("consulted_event", reading)
-        readings.add(reading)
+            readings.add(reading)
         if data["holds_sealed"] and read_at.get(reading, position) < before:
             copies[position] = _Copy(
                 entry["id"],

@@ -183,7 +183,7 @@ class Reader:
     ) -> tuple[list[Visible], int, int]:
         head = self._store.head()
         size = 0 if head is None else head.size
-        batches = Batches(credential, instant(time.time()), self._cases.live_by_hub)
+        batches = Batches(credential, types, instant(time.time()), self._cases.live_by_hub)
         found: list[Visible] = []
         reached, scanned = after, 0
         while len(found) < limit and scanned < MAX_SCAN:
@@ -193,14 +193,12 @@ class Reader:
             for stored, entry in zip(page, decoded, strict=True):
                 if len(found) == limit:
                     break
-                passed_over = (types is not None and stored.type not in types) or (
-                    hub is not None and entry["hub"] != hub
-                )
                 readable = may_read_entry(credential, entry, owners[stored.stream])
-                if readable and not passed_over:
+                if readable and hub in (None, entry["hub"]):
                     if batches.waits(entry, owners[stored.stream].hub):
                         return found, reached, reached + 1
-                    found.append((stored.position, stored.raw))
+                    if types is None or stored.type in types:
+                        found.append((stored.position, stored.raw))
                 reached, scanned = stored.position, scanned + 1
             if not page:
                 break

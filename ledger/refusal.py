@@ -20,14 +20,14 @@ from ledger.errors import (
     VersionConflict,
 )
 from ledger.intake import ERASURE, Draft
-from ledger.log.messages import AHEAD, HUB, KEY, NOTHING, VERSION, Refused
+from ledger.log.messages import AHEAD, HUB, KEY, NOTHING, TAKEN, VERSION, Refused
 from ledger.store.records import Gone, StreamHead
 from ledger.submission import Submission
 from ledger.tombstones import EXPIRED
 from ledger_verifier.formats.entry import StreamRef
 
 #: Refusals that are the caller's to deal with; after any other the submission is prepared again.
-FINAL = frozenset({VERSION, HUB, AHEAD, NOTHING})
+FINAL = frozenset({VERSION, HUB, AHEAD, NOTHING, TAKEN})
 
 
 class at:  # noqa: N801 - reads as a preposition at its one use
@@ -148,5 +148,11 @@ def refusal(
         return Invalid(
             "The event is dated later than the ledger's own clock allows.",
             [FieldError(f"{prefix}/time", "is more than 5 minutes ahead of this service's clock")],
+        )
+    if refused.why == TAKEN:
+        return Invalid(
+            "A stream cannot begin under an id that is in use. Nothing was recorded. Take a new "
+            "random UUID for it.",
+            [FieldError(f"{prefix}/subject", "has the id of another stream")],
         )
     return _of_another_hub(prefix)

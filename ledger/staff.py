@@ -113,9 +113,7 @@ class Staff:
             since, until = _year(datetime.fromtimestamp(self._clock(), _LONDON).date())
             data = {"until": until, "identity_sha256": digest}
             await self._recorder.record_for_service(
-                self._draft(
-                    credential, REGISTERED, reference, organisation, actor, data, first=True
-                )
+                self._draft(credential, REGISTERED, reference, organisation, actor, data, version=0)
             )
         return StaffReference(reference, organisation, since, until, created=True)
 
@@ -152,6 +150,16 @@ class Staff:
                 "Nobody has asked under this id within the last 24 hours. Let the first person ask "
                 "again, and use the id they are given.",
             )
+        told = [
+            (e["actor"], e["submitted_by"])
+            for e in known.later
+            if e["type"] == CONFIRMED and e["data"]["request_event"] == opening
+        ]
+        if told and (actor, credential.public_id) not in told:
+            raise OpeningNotWaiting(
+                "Two people have been told under this id already. Let the first person ask again, "
+                "and use the id they are given.",
+            )
         if actor == first["actor"] or credential.public_id == first["submitted_by"]:
             raise SecondPersonRequired(
                 "Who is behind a reference is told to two people together. Let another person than "
@@ -165,7 +173,9 @@ class Staff:
             )
         data = {"log_purpose": purpose, "request_event": opening}
         await self._recorder.record_for_service(
-            self._said(credential, CONFIRMED, known, asked, actor, data)
+            self._said(
+                credential, CONFIRMED, known, asked, actor, data, version=1 + len(known.later)
+            )
         )
         # Opened only now: what was destroyed before this was recorded is not given out.
         identity = await in_vault_thread(self._open, known)
@@ -284,11 +294,15 @@ class Staff:
         asked: StaffOpening,
         actor: str | None,
         data: Mapping[str, Any],
+        version: int | None = None,
     ) -> Draft:
-        """The entry of one of the two steps."""
+        """The entry of one of the two steps; it comes at one version of the stream if that is
+        given, so that two who confirm at once are not both told."""
         organisation = credential.organisation or SERVICE_CODE
         said = {**asked.model_dump(), **data}
-        return self._draft(credential, type_name, known.reference, organisation, actor, said)
+        return self._draft(
+            credential, type_name, known.reference, organisation, actor, said, version
+        )
 
     def _draft(
         self,
@@ -298,8 +312,7 @@ class Staff:
         organisation: str,
         actor: str | None,
         data: Mapping[str, Any],
-        *,
-        first: bool = False,
+        version: int | None = None,
     ) -> Draft:
         submission = Submission(
             id=str(uuid4()),
@@ -312,7 +325,7 @@ class Staff:
             organisation=organisation,
             actor=actor,
             regime=None,
-            expected_version=0 if first else None,
+            expected_version=version,
             data=data,
         )
         event_type = CATALOGUE.get(type_name)

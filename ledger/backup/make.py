@@ -49,6 +49,12 @@ def back_up(data: Path, to: Path, keys_to: Path | None) -> Made:
     directory = config.load(data)
     if keys_to is not None and keys_to.absolute() == to.absolute():
         raise ConfigurationError("The two stores go to two files: that is what they are apart for.")
+    for path in filter(None, (to, keys_to)):
+        if path.resolve().is_relative_to(data.resolve()):
+            raise ConfigurationError(
+                f"{path} is in the data directory, where an erasure could not be told from it, and "
+                "would be lost with it. Name a place apart from the ledger."
+            )
     signer = directory.signing_keys().ed25519
     with ExitStack() as stack:
         events_archive = stack.enter_context(ArchiveWriter(to))

@@ -5,7 +5,7 @@ every entry drafted has been held against the rules a verifier will apply, so th
 is not taken for what is written for good.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from ledger.log.messages import (
     KEY,
     NOTHING,
     RECHECK,
+    TAKEN,
     VERSION,
     PreparedEvent,
     Refused,
@@ -115,6 +116,8 @@ class Draft:
             # Whose stream it is comes first: its version is not for others to learn.
             if not event.any_hub and self._hub(event, head) != event.entry["hub"]:
                 return Refused(HUB, index)
+            if not head.version and self._is_taken(event, seen):
+                return Refused(TAKEN, index)
             if entries.is_ahead(event.entry["occurred_at"], self.recorded_at):
                 return Refused(AHEAD, index)
             if event.seen_version not in (None, head.version):
@@ -153,6 +156,20 @@ class Draft:
                 if read.version:
                     return read.hub
         return head.hub if head.version else str(event.entry["hub"])
+
+    def _is_taken(self, event: PreparedEvent, seen: Mapping[str, StreamHead]) -> bool:
+        """Whether a stream that begins would share its id: `access/U` tells of one stream, and is
+        its owner's. Of its own it may be there before, but not as that of a staff reference, which
+        is of no borough."""
+        stream, hub = event.entry["stream"], event.entry["hub"]
+        if stream["kind"] == "access":
+            return False
+        names = [f"{kind}/{stream['id']}" for kind in _READ_KINDS]
+        others = [seen.get(name) or self._head(name) for name in names]
+        if any(other.version for other in others):
+            return True
+        access = self._head(f"access/{stream['id']}")
+        return access.version > 0 and access.hub == entries.CENTRAL_HUB != hub
 
     def _head(self, stream: str) -> StreamHead:
         return self.changed.get(stream) or self.heads.get(stream) or _NO_STREAM
@@ -284,6 +301,12 @@ def streams_to_look_at(events: Sequence[PreparedEvent]) -> set[str]:
         if event.entry["stream"]["kind"] == "access":
             streams |= {f"{kind}/{event.entry['stream']['id']}" for kind in _READ_KINDS}
     return streams
+
+
+def namesakes(streams: Iterable[str]) -> set[str]:
+    """Streams of every kind under the ids of these."""
+    ids = {stream.partition("/")[2] for stream in streams}
+    return {f"{kind}/{one}" for kind in entries.STREAM_KINDS for one in ids}
 
 
 def current_key(head: StreamHead | None, key_class: str) -> str | None:

@@ -26,6 +26,8 @@ AHEAD: Final = "ahead"
 KEY: Final = "key"
 #: An erasure of a stream that holds nothing under a subject key, or does not exist.
 NOTHING: Final = "nothing"
+#: A stream that would begin under the id of another one.
+TAKEN: Final = "taken"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ledger.errors import IntegrityAlarm
 from ledger.log.clock import Clock
-from ledger.log.draft import Draft, current_key, stream_text, streams_to_look_at
+from ledger.log.draft import Draft, current_key, namesakes, stream_text, streams_to_look_at
 from ledger.log.guard import Guard
 from ledger.log.messages import (
     Appended,
@@ -172,6 +172,8 @@ class Sequencer:
         ledger = self._ledger() if any(event.expires for event in events) else ""
         streams = streams_to_look_at(events) | ({f"ledger/{ledger}"} if ledger else set())
         heads = transaction.stream_heads(streams)
+        # What else is under the id of a stream that begins.
+        heads |= transaction.stream_heads(namesakes(streams - heads.keys()))
         duplicates = transaction.find_duplicates([(e.source, e.entry["id"]) for e in events])
         unseen = {
             key_id

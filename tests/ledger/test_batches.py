@@ -35,7 +35,7 @@ def entry(kind: str = "case", recorded_at: str = "2026-03-31T23:59:59.999Z") -> 
     ],
 )
 def test_what_waits(role: Role, kind: str, now: str, live: int, waits: bool) -> None:
-    batches = Batches(credential(role), now, lambda: {LEWISHAM: live})
+    batches = Batches(credential(role), None, now, lambda: {LEWISHAM: live})
     assert batches.waits(entry(kind), LEWISHAM) is waits
 
 
@@ -46,7 +46,7 @@ def test_a_hub_without_a_case_is_small_and_the_count_is_asked_for_once() -> None
         asked.append(1)
         return {"E09000007": FEW}
 
-    batches = Batches(AUDITOR, "2026-03-31T00:00:00.000Z", count)
+    batches = Batches(AUDITOR, None, "2026-03-31T00:00:00.000Z", count)
     assert [batches.waits(entry(), hub) for hub in (LEWISHAM, "E09000007")] == [True, False]
     assert len(asked) == 1
 
@@ -79,6 +79,10 @@ async def test_the_feed_ends_for_an_auditor_where_a_small_hubs_month_begins(
         seen, _, size = await ledger.feed(AUDITOR, first.position - 1, types=agreements)
         assert len(seen) == 1
         assert size > first.position
+        # Of two types that may be about a person, where it ends tells neither.
+        for one in ("subject.identified", "data.disclosed"):
+            ended = await ledger.feed(AUDITOR, first.position - 1, types=frozenset({one}))
+            assert ended == ([], first.position - 1, first.position)
         await ledger.record(ANY, people[-1:])
         await projected(ledger)
         seen, _, _ = await ledger.feed(AUDITOR, first.position - 1, types=people_of)

@@ -126,6 +126,9 @@ async def _take_copies(ledger: Ledger, case: StreamRef) -> None:
     bundle = entries.decode(found[1][1])["id"]
     data = {**act("export.produced").data, "holds_sealed": False, "consulted_event": bundle}
     await ledger.record(ANY, [act("export.produced", access, data=data)])
+    # Nor does it speak for the reading by taking its id, which is another's in its own name.
+    for taken in (bundle, other["data"]["consulted_event"]):
+        await ledger.record(ANY, [act("export.produced", access, data=data, id=taken)])
 
 
 def _members(raw: bytes) -> Members:

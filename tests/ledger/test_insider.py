@@ -279,3 +279,25 @@ async def test_a_workers_word_is_not_taken(
         head = store.head()
         assert head is not None
         assert head.size == before
+
+
+@shared_loop
+async def test_no_stream_begins_under_the_id_of_another(shared: Ledger) -> None:
+    """`access/U` belongs to whoever `kind/U` belongs to: nobody makes another of that id."""
+    case = await a_case(shared)
+    await shared.case(DPO, case.id, ACTOR, None)
+    new = str(uuid4())
+    for events in (
+        [act("agreement.registered", StreamRef("agreement", case.id), hub=ELSEWHERE)],
+        [act("agreement.registered", StreamRef("agreement", case.id))],
+        [act("legal_hold.placed", StreamRef("party", case.id))],
+        [identified(StreamRef("case", new)), act("legal_hold.placed", StreamRef("party", new))],
+    ):
+        with pytest.raises(Invalid) as refused:
+            await shared.record(ANY, events)
+        assert [one.pointer.rpartition("/")[2] for one in refused.value.fields] == ["subject"]
+    assert await shared.bundle(bound(Role.DPO), StreamRef("access", case.id), actor=ACTOR)
+    with pytest.raises(NotFound):
+        await shared.bundle(
+            bound(Role.DPO, ELSEWHERE, "other-council"), StreamRef("access", case.id), actor=ACTOR
+        )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from ledger.errors import (
     ActorRequired,
     DuplicateConflict,
     Forbidden,
+    Invalid,
     LedgerError,
     Malformed,
     NotFound,
@@ -32,7 +34,7 @@ from ledger.vault.staffmap import StaffRow
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.formats.entry import StreamRef, decode
 from tests.faults.life import Life, living
-from tests.ledger.acts import LEWISHAM, act, credential
+from tests.ledger.acts import LEWISHAM, act, credential, identified
 
 COUNCIL = "lewisham-council"
 PERSON = {"name": "Rosalind Fictional", "staff_number": "P-90417", "position": "Caseworker"}
@@ -214,6 +216,25 @@ async def test_one_person_or_one_credential_is_not_two(life: Life) -> None:
         with pytest.raises(SecondPersonRequired):
             await confirm(life, reference, opening, **changes)
     assert len(entries_of(life, reference)) == 2
+
+
+async def test_nobody_else_is_told_under_the_same_request(life: Life) -> None:
+    reference = await register(life)
+    opening = await ask(life, reference)
+    told = await confirm(life, reference, opening)
+    # Who lost the reply asks again.
+    assert await confirm(life, reference, opening) == told
+    third = replace(SECOND, public_id=str(uuid4()))
+    with pytest.raises(OpeningNotWaiting):
+        await confirm(life, reference, opening, credential=third, actor=str(uuid4()))
+    with pytest.raises(OpeningNotWaiting):
+        await confirm(life, reference, opening, credential=third)
+
+
+async def test_no_stream_begins_under_a_reference(life: Life) -> None:
+    reference = await register(life)
+    with pytest.raises(Invalid):
+        await life.record(identified(StreamRef("case", reference)))
 
 
 async def test_what_was_not_asked_or_too_long_ago_is_not_opened(

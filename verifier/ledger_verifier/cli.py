@@ -202,12 +202,12 @@ def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Output
     bundle = _open_bundle(path, known, stack)
     if isinstance(bundle, Report):
         return bundle
+    if CERTIFICATE in bundle and not BundleLogReader.has_tiles(bundle):
+        raise UsageError(
+            f"{path.name} is an erasure certificate, not a bundle: check it with: "
+            "ledger-verify certificate FILE --policy POLICY"
+        )
     if not BundleLogReader.reads(bundle):
-        if CERTIFICATE in bundle:
-            raise UsageError(
-                f"{path.name} is an erasure certificate, not a case bundle: check it with: "
-                "ledger-verify certificate FILE --policy POLICY"
-            )
         report = verify_case(
             bundle,
             known.policy,

@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.backup import commands, make
+from ledger.backup.make import back_up
 from ledger.cli import cli
 from ledger.config import DataDirectory
+from ledger.errors import ConfigurationError
 from tests.ledger.backup.expiring_world import MANY, ExpiringWorld
 from tests.ledger.backup.world import SQLITE, World
 
@@ -64,3 +66,12 @@ def test_a_restore_says_what_it_left_away(expiring: ExpiringWorld, tmp_path: Pat
     # Deleted rows are left in the files of one of the databases alone.
     assert ("entries: rewritten." in done.output) is (request.database is not None)
     assert "Not done" not in done.output
+
+
+def test_a_backup_is_not_made_in_the_data_directory(world: World) -> None:
+    """An erasure could not look into it, and it would be lost with what it is a backup of."""
+    for to, keys_to in (("events.backup", None), ("../events.backup", "keys/keys.backup")):
+        path = world.directory.path
+        with pytest.raises(ConfigurationError, match="is in the data directory"):
+            back_up(path, path / to, None if keys_to is None else path / keys_to)
+        assert not (path / to).exists()

@@ -32,7 +32,12 @@ class BundleLogReader:
     def reads(bundle: BundleReader) -> bool:
         """Whether this is a log bundle: one that holds a tile is, whatever else is in it, for no
         member that is added may keep the tiles from being checked."""
-        return MANIFEST not in bundle or any(name.startswith(_TILES) for name in bundle)
+        return MANIFEST not in bundle or BundleLogReader.has_tiles(bundle)
+
+    @staticmethod
+    def has_tiles(bundle: BundleReader) -> bool:
+        """Whether anything in it is at the path of a tile."""
+        return any(name.startswith(_TILES) for name in bundle)
 
     def __init__(self, bundle: BundleReader) -> None:
         self._bundle = bundle
