@@ -44,10 +44,10 @@ demo: setup ## Record a simulated year over HTTP, verify it, tamper with a copy
 erasure: setup ## Record, share and erase a person, certify it, and look for what is left
 	$(BIN)/python -m demo.erasure
 
-# Four at a time also on two processors: many tests wait for another process. A module's tests stay
+# Three at a time also on two processors: many tests wait for another process. A module's tests stay
 # together, so that what it makes for all of them is made once.
 test: lint browser hsm ## Lint, types, import rules and the whole test suite
-	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 # The tests look at pages in it; nothing else needs it.
 browser: ## Make sure that Chromium is there, which the tests use

@@ -35,7 +35,7 @@ def test_help_names_every_target() -> None:
 
 def test_make_test_lints_before_it_tests() -> None:
     plan = _make("--dry-run", "test").stdout
-    order = ["ruff check", "ruff format --check", "mypy", "lint-imports", "pytest -n 4"]
+    order = ["ruff check", "ruff format --check", "mypy", "lint-imports", "pytest -n 3"]
     found = [plan.index(step) for step in order]
     assert found == sorted(found)
 

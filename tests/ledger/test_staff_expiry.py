@@ -82,17 +82,17 @@ async def one_case(life: Life, **changes: str) -> StreamRef:
 
 
 async def test_a_reference_goes_after_whatever_may_name_it(
-    directory: DataDirectory, days_on: Clock
+    sqlite_directory: DataDirectory, days_on: Clock
 ) -> None:
-    with living(directory) as life:
+    with living(sqlite_directory) as life:
         reference = await register(life)
         told = await confirm(life, reference, await ask(life, reference))
         year = (date.fromisoformat(told["until"]) - date.fromisoformat(told["from"])).days
-        row = rows_of(directory)[reference]
-        ((_, _, _, wrapped),) = key_rows(directory, "WHERE key_id = ?", row.key_id)
+        row = rows_of(sqlite_directory)[reference]
+        ((_, _, _, wrapped),) = key_rows(sqlite_directory, "WHERE key_id = ?", row.key_id)
         assert isinstance(wrapped, bytes)
         secrets = [row.sealed[:32], row.sealed[-32:], wrapped]
-        assert found(directory, secrets) == {0, 1, 2}
+        assert found(sqlite_directory, secrets) == {0, 1, 2}
         await life.record(policy())
         # Used for a year, and then kept for as long as the longest kept kind of stream.
         days_on(year + 2557)
@@ -113,16 +113,16 @@ async def test_a_reference_goes_after_whatever_may_name_it(
         assert life.store.stream(other.text) == []
         await life.record(order())
         assert entries_of(life, reference) == []
-        assert rows_of(directory) == {}
+        assert rows_of(sqlite_directory) == {}
         with pytest.raises(Expired):
             await ask(life, reference)
         with pytest.raises(NotFound):
             await ask(life, reference, credential=bound(FIRST.role, "other-council"))
         with pytest.raises(Expired):
             await life.staff.register(SYSTEM, reference, PERSON, None)
-        report = check(directory)
+        report = check(sqlite_directory)
         assert report.verdict is Verdict.VERIFIED, report.failures
-        assert found(directory, secrets) == set()
+        assert found(sqlite_directory, secrets) == set()
 
 
 async def test_what_keeps_a_reference_and_what_does_not(
