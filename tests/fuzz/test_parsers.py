@@ -37,7 +37,7 @@ def test_altered_inputs(target: Target) -> None:
     for data in good:
         target.parse(data)
 
-    @settings(max_examples=40 if target.name in SLOW else 200, deadline=None)
+    @settings(max_examples=20 if target.name in SLOW else 100, deadline=None)
     @given(st.one_of(st.sampled_from(good).flatmap(mutants), st.binary(max_size=200)))
     def altered(data: bytes) -> None:
         target.hold(data)
@@ -102,7 +102,7 @@ def test_archives_that_promise_too_much(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["policy", "planted"])
 def test_the_fuzzer_finds_what_is_there_to_find(name: str, tmp_path: Path) -> None:
     """A short run over a parser is clean; one over a parser with a planted defect is not."""
-    command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", "3"]
+    command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", "1"]
     done = subprocess.run(
         [*command, "--kept", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )

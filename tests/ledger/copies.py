@@ -104,7 +104,8 @@ def copied(filled: Filled, path: Path) -> DataDirectory:
         old = str(psycopg.conninfo.conninfo_to_dict(location)["dbname"])
         server = location.replace(f"/{old}?", "/postgres?")
         with closing(psycopg.connect(server, autocommit=True)) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{old}"'.encode())
+            command = f'CREATE DATABASE "{name}" TEMPLATE "{old}" STRATEGY FILE_COPY'
+            connection.execute(command.encode())
         return location.replace(f"/{old}?", f"/{name}?")
 
     return replace(

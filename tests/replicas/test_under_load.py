@@ -44,7 +44,7 @@ async def test_two_replicas(first: DataDirectory, second: DataDirectory) -> None
             # The one that is there first is the publisher, until something happens to it.
             supervised(first.path) as one,
             supervised(second.path) as other,
-            loading([one, other], make_token(first), clients=6, seed=5, patience=2.0) as load,
+            loading([one, other], make_token(first), clients=3, seed=5, patience=2.0) as load,
         ):
             await load.reach(60)
             assert set(load.by) == {0, 1}

@@ -341,7 +341,7 @@ GOOD = members()
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_no_alteration_goes_unnoticed(data: st.DataObject) -> None:

@@ -378,7 +378,7 @@ PATHS = [(name,) for name in draft()] + [
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(path=st.sampled_from(PATHS), value=VALUES)
 def test_no_value_makes_the_verifier_raise(

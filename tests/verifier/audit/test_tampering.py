@@ -306,7 +306,7 @@ SMALL_MEMBERS = SMALL.members()
 
 
 @settings(
-    max_examples=300,
+    max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -321,7 +321,7 @@ def test_no_alteration_goes_unnoticed(data: st.DataObject, over_bundle: Verify) 
 
 
 @settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -148,7 +148,7 @@ def differs(raw: bytes, good: dict[str, Any]) -> bool:
     return True
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.sampled_from([NOTED, MEASURED, GOOD["beyond-ascii"]]).flatmap(mutants))
 def test_a_mutant_is_refused_or_is_its_own_only_spelling(raw: bytes) -> None:
     try:
@@ -164,7 +164,7 @@ def test_arbitrary_bytes(raw: bytes) -> None:
         decode(raw)
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(st.sampled_from(PATHS), ANYTHING)
 def test_any_value_in_any_place_is_refused_or_its_own_only_spelling(path: str, value: Any) -> None:
     try:
@@ -206,7 +206,7 @@ STRINGS = {
 HELD = sorted({value for value in json.loads(MEASURED).values() if type(value) is str})
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(st.sampled_from(sorted(STRINGS)), st.data())
 def test_the_envelope_is_accepted_just_when_each_member_is_of_its_form(
     name: str, data: st.DataObject

@@ -26,7 +26,7 @@ from ledger_verifier.formats.merkle import (
 from tests.vectors import load
 
 MAX = 300
-FLIPPED_ALL = 32  # every bit of every proof up to this size; above it a fixed sample
+FLIPPED_ALL = 16  # every bit of every proof up to this size; above it a fixed sample
 LEAVES = leaf_hashes(f"leaf {index}".encode() for index in range(MAX))
 
 

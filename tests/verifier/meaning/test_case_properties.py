@@ -25,7 +25,7 @@ from tests.verifier.meaning.case_events import (
     id_of,
 )
 
-QUICK: Final = settings(max_examples=150, deadline=None, database=None)
+QUICK: Final = settings(max_examples=80, deadline=None, database=None)
 
 _TYPES = st.sampled_from(
     [

@@ -157,7 +157,7 @@ def test_a_code_is_one_of_those_listed(values: list[str], value: Any) -> None:
         kind_check(f"code:{listed}|{values[0]}")
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     st.text(max_size=12)
     | st.text(st.sampled_from("codeuidatflg[]?:|-a1\n"), max_size=12)
@@ -185,7 +185,7 @@ def test_arbitrary_kinds(kind: str) -> None:
 REGISTRATION = decode(LOG[2])["data"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(REGISTRATION)), ANYTHING)
 def test_any_value_in_a_registration_is_refused_or_understood(name: str, value: Any) -> None:
     data = {**copy.deepcopy(REGISTRATION), name: value}
@@ -198,7 +198,7 @@ def test_any_value_in_a_registration_is_refused_or_understood(name: str, value: 
     assert set(registration.checks) == set(registration.open)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.sampled_from([raw.decode() for raw in (LOG[0], *LOG[5:])]),
     st.sampled_from(["source", "organisation", "hub", "actor", "submitted_by", "regime", "type"])
