@@ -157,13 +157,17 @@ def _verdict(made: Made, members: Members) -> tuple[Verdict, str]:
 
 
 def test_both_forms_hold_and_say_what_is_outstanding(made: Made) -> None:
-    for members in (made.controller, made.subject):
+    for members in (made.subject, made.controller):
         report = verify_certificate(_file(members), made.directory.policy())
         assert report.verdict is Verdict.VERIFIED, report.failures
         assert any("erased" in line for line in report.shown)
     facts = _stated(made, made.controller).facts
     assert facts["outstanding"] == [f"recipient/{made.share}", "source/lewisham-cases"]
-    assert facts["findings"] == ["dual-control-not-evidenced"]
+    assert facts["findings"] == ["dual-control-not-evidenced", "erasure-backdated"]
+    stated, day = facts["erasures"][0]["stated_at"], _stated(made, made.subject).facts["erased_on"]
+    assert stated[:10] < day == facts["erasures"][0]["erased_at"][:10]
+    for told in (f"(as stated: {stated})", f"question: {', '.join(facts['findings'])}"):
+        assert any(told in line for line in report.shown)
 
 
 def test_every_copy_that_is_not_confirmed_destroyed_is_listed(made: Made) -> None:

@@ -1,5 +1,6 @@
 """What stands before an erasure: the operation is refused with the reason, and nothing recorded."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from ledger.access import Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
 from ledger.errors import ErasureBarred, Invalid, ReservedType
+from ledger.log.clock import instant
 from ledger.submission import Submission
 from ledger_verifier.formats.entry import StreamRef
 from tests.ledger.acts import act, credential, identified
@@ -91,16 +93,18 @@ async def test_dual_control_is_told_and_its_lack_never_refused(ledger: Ledger) -
     await ledger.record(ANY, [person])
     await ledger.record(OTHER, [order])
     erasure = said("erasure.executed", person.stream, ordered_event=order.id)
-    await ledger.record(DPO, [erasure])
+    (recorded,) = await ledger.record(DPO, [replace(erasure, time=instant(time.time()))])
     state = await ledger.case(DPO, person.stream.id, ACTOR, None)
     assert (state["erasures"][0]["dual_control"], state["findings"]) == (True, [])
+    assert state["erased_at"] == recorded.recorded_at
     alone = identified()
     order = act("erasure.ordered", alone.stream, actor=SECOND)
     await ledger.record(ANY, [alone])
     await ledger.record(DPO, [order])
     await ledger.record(DPO, [said("erasure.executed", alone.stream, ordered_event=order.id)])
     state = await ledger.case(DPO, alone.stream.id, ACTOR, None)
-    assert state["findings"] == ["dual-control-not-evidenced"]
+    # The catalogue's example has its own time, long ago.
+    assert state["findings"] == ["dual-control-not-evidenced", "erasure-backdated"]
 
 
 async def test_what_is_named_is_there_and_of_its_type(ledger: Ledger) -> None:

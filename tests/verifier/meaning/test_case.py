@@ -59,7 +59,7 @@ THE_ACTS: Final = [
             ("data.disclosed", {n: v for n, v in SHARED[1].items() if v is not None}),
             ACKNOWLEDGED,
             ("case.closed", {"erase_due": "2026-09-01"}),
-            ("erasure.executed", {"through": 4}),
+            ("erasure.executed", {"recorded_at": "2026-01-07T12:00:00.000Z", "through": 4}),
         ],
         1,
     )
@@ -69,7 +69,8 @@ THE_ACTS: Final = [
 #: The erasure at its end.
 THE_ERASURE: Final = {
     "id": id_of(7),
-    "erased_at": "2026-01-07",
+    "erased_at": "2026-01-07T12:00:00.000Z",
+    "stated_at": "2026-01-07",
     "through": 4,
     "versions": None,
     "ordered_event": None,
@@ -104,7 +105,7 @@ THE_STATE: Final = {
     "review_due": None,
     "erase_due": None,
     "erasure_ordered_on": None,
-    "erased_at": "2026-01-07",
+    "erased_at": "2026-01-07T12:00:00.000Z",
     "erased_through": 4,
     "recorded_since_erasure": 0,
     "erasures": [THE_ERASURE],
@@ -113,6 +114,8 @@ THE_STATE: Final = {
     "open_requests": [],
     "barring_requests": [],
     "disclosures": [THE_SHARE],
+    "requests_of_no_share": 0,
+    "confirmations_of_no_share": 0,
     "acts": THE_ACTS,
     "counts": {
         "case.closed": 1,

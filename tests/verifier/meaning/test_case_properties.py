@@ -1,6 +1,7 @@
 """The case fold over any entries: it never trips, it can be resumed, and corrections are exact."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import orjson
 from hypothesis import given, settings
@@ -38,6 +39,7 @@ _TYPES = st.sampled_from(
         "erasure.ordered",
         "recipient_erasure.requested",
         "recipient_erasure.confirmed",
+        "source_erasure.confirmed",
         "record.altered",
         "event.corrected",
         "weather.changed",
@@ -64,6 +66,7 @@ _NAMES = st.sampled_from(
         "recipient_category",
         "gateway",
         "corrected_event",
+        "executed_event",
     ]
 )
 _DATA = st.dictionaries(_NAMES, _VALUES)
@@ -71,7 +74,18 @@ _LIKELY = st.sampled_from(
     [IDENTIFIED, TOLD_ALL, OFFERED, SHARED, ACKNOWLEDGED, ASKED, CONFIRMED, CLOSED, ERASED]
 )
 _CORRECTIONS = st.integers(1, 14).map(correction_of)
-_EVENTS = st.lists(_LIKELY | st.tuples(_TYPES, _DATA) | _CORRECTIONS, min_size=1, max_size=14)
+_OF_SOURCES = st.integers(1, 14).map(
+    lambda version: ("source_erasure.confirmed", {"executed_event": id_of(version)})
+)
+_EVENTS = st.lists(
+    _LIKELY | st.tuples(_TYPES, _DATA) | _CORRECTIONS | _OF_SOURCES, min_size=1, max_size=14
+)
+
+
+def _sent(version: int, name: str, data: Mapping[str, Any]) -> Any:
+    """By one of two systems."""
+    who = {"source": ("one", "other")[version % 2], "submitted_by": OTHER}
+    return {**entry_of(version, name, data), **who}
 
 
 def _stored(state: CaseState | None) -> CaseState | None:
@@ -89,7 +103,7 @@ def test_a_fold_that_was_stored_anywhere_is_the_fold_at_once(
     at_once: CaseState | None = None
     resumed: CaseState | None = None
     for version, (name, data) in enumerate(events, 1):
-        entry = entry_of(version, name, data)
+        entry = _sent(version, name, data)
         at_once = fold(at_once, entry)
         if version in splits:
             resumed = _stored(resumed)
@@ -109,7 +123,7 @@ def test_a_fold_counts_every_entry_and_leaves_the_state_before_alone(
     state: CaseState | None = None
     for version, (name, data) in enumerate(events, 1):
         before = state and state.to_json()
-        entry = entry_of(version, name, data)
+        entry = _sent(version, name, data)
         following = fold(state, entry)
         assert (state and state.to_json()) == before
         assert following.version == version == sum(count for _, count in following.counts)

@@ -144,6 +144,67 @@ def test_everyone_who_had_the_data_is_outstanding_until_they_confirm() -> None:
     assert (more.outstanding, more.status) == (("source/met-crimint",), "recorded-since-erasure")
 
 
+@pytest.mark.parametrize(
+    ("stated", "backdated"),
+    [
+        ("2026-01-02T11:55:00.000Z", False),
+        ("2026-01-02T11:54:59.999Z", True),
+        ("2025-06-01T12:00:00.000Z", True),
+        ("2026-01-02T12:05:00.000Z", False),
+        ("2026-01-02", False),
+        ("2026-01-01", True),
+    ],
+)
+def test_an_erasure_is_of_when_it_was_recorded_whatever_was_stated(
+    stated: str, backdated: bool
+) -> None:
+    state = folded(ORDERED, executed(2, 1, actor=THREE, submitted_by=THREE, occurred_at=stated))
+    (erasure,) = state.erasures
+    assert (erasure.erased_at, erasure.stated_at) == ("2026-01-02T12:00:00.000Z", stated)
+    assert state.erased_at == erasure.erased_at
+    assert state.findings == (("erasure-backdated",) if backdated else ())
+    # Neither does a correction take it back.
+    corrected = folded(
+        ORDERED,
+        executed(2, 1, actor=THREE, submitted_by=THREE, occurred_at=stated),
+        entry(3, *correction_of(2)),
+    )
+    assert corrected.erasures == state.erasures
+
+
+def confirming(version: int, erasure: int) -> Any:
+    data = {"executed_event": id_of(erasure), "copies_found_band": "1"}
+    return entry(version, "source_erasure.confirmed", data)
+
+
+def test_a_system_has_erased_only_where_it_names_an_erasure_of_all_that_it_sent() -> None:
+    some = {"through": 0, "versions": [1], "ordered_event": None}
+    partly = entry(2, "erasure.executed", some)
+    found = [entry(1, *IDENTIFIED), partly, confirming(3, 2), executed(4, None)]
+    assert folded(*found).outstanding == ("source/lewisham-cases",)
+    # Nor does one count that names nothing of the stream, or was made before the erasure.
+    for named in (9, 6):
+        found = [entry(1, *IDENTIFIED), confirming(2, named), executed(6, None)]
+        assert folded(*found).outstanding == ("source/lewisham-cases",)
+    twice = [entry(1, *IDENTIFIED), executed(2, None), entry(3, *CLOSED), executed(4, None)]
+    assert folded(*twice, confirming(5, 2)).outstanding == ("source/lewisham-cases",)
+    assert folded(*twice, confirming(5, 4)).outstanding == ()
+    # What it says of the first is enough where it sent nothing after it.
+    late = [entry(1, *IDENTIFIED), executed(2, None), executed(3, None), confirming(4, 2)]
+    assert folded(*late, confirming(5, 2)).sources[0].erasure_confirmed_on == "2026-01-04"
+
+
+def test_a_systems_confirmation_that_was_a_mistake_is_set_off() -> None:
+    found = [entry(1, *IDENTIFIED), executed(2, None), confirming(3, 2)]
+    assert folded(*found).outstanding == ()
+    corrected = entry(4, *correction_of(3), source="met-crimint")
+    state = folded(*found, corrected)
+    assert state.outstanding == ("source/lewisham-cases", "source/met-crimint")
+    # A correction of something else sets off nothing.
+    other = folded(*found, entry(4, *correction_of(1), source="met-crimint"))
+    assert other.outstanding == ("source/met-crimint",)
+
+
 def test_an_erasure_of_some_entries_is_listed_and_changes_nothing_else() -> None:
     some = {"through": 0, "versions": [1], "ordered_event": None}
     state = folded(entry(1, *IDENTIFIED), entry(2, *CLOSED), entry(3, "erasure.executed", some))

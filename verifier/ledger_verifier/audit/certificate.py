@@ -184,12 +184,15 @@ def stated(certificate: Certificate) -> list[str]:
         gone = "gone" if erasure["gone_from_backups"] else "not yet recorded as gone"
         lines.append(
             f"the log records that {what} sealed about the person in {certificate.facts['stream']} "
-            f"was erased at {erasure['erased_at']}, and that the ledger found nothing of it at "
-            f"{erasure['verified_at']} ({', '.join(erasure['checked'])}); dual control is "
-            f"{control}; backups are {gone} (declared: none from {erasure['no_backups_from']})"
+            f"was erased at {erasure['erased_at']} (as stated: {erasure['stated_at']}), and that "
+            f"the ledger found nothing of it at {erasure['verified_at']} "
+            f"({', '.join(erasure['checked'])}); dual control is {control}; backups are {gone} "
+            f"(declared: none from {erasure['no_backups_from']})"
         )
     outstanding = certificate.facts["outstanding"]
     lines.append(f"outstanding: {', '.join(outstanding) if outstanding else 'nobody'}")
+    findings = certificate.facts["findings"]
+    lines.append(f"open to question: {', '.join(findings) if findings else 'nothing'}")
     copies = [_copy(copy) for copy in certificate.exports["outstanding"]]
     lines.append(
         "copies not confirmed to be destroyed, as the log's key states: "

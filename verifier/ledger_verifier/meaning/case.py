@@ -17,15 +17,16 @@ The states are those of the life of a case, less what only a `restricted` stream
 withheld is ever in a case stream. `erasing` means that destruction of the subject key was recorded,
 and that the ledger has not verified it yet, or somebody who had the data has not confirmed;
 `erased`, that it was and they have; `erasure-complete`, that backups are gone too. The rules of
-that are in `meaning.erasing`.
+that are in `meaning.erasing`, those of who received the data in `meaning.sharing`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
+from ledger_verifier.meaning import erasing, sharing
 from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Disclosed
-from ledger_verifier.meaning.erasing import EXECUTED, RULES, WHO, recorded_since, sources_after
+from ledger_verifier.meaning.erasing import ENVELOPE, EXECUTED, recorded_since, sources_after
 
 __all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Disclosed", "fold"]
 
@@ -36,7 +37,7 @@ Rule = Callable[[CaseState, Act], Changes]
 CORRECTED: Final = "event.corrected"
 
 #: What stays in force when it is corrected: the data was collected, has left, or is gone.
-LASTING: Final = frozenset({"subject.identified", "data.disclosed", EXECUTED})
+LASTING: Final = frozenset({"subject.identified", sharing.DISCLOSED, EXECUTED})
 
 #: What an outcome of screening comes to; any other outcome is passed over.
 _SCREENED: Final = {
@@ -88,9 +89,8 @@ def _act(entry: Entry) -> Act | None:
     _, heard = _RULES[entry["type"]]
     data = entry["data"]
     said = {name: data[name] for name in heard if isinstance(data.get(name), str | int | list)}
-    if entry["type"] in WHO:
-        who = {name: entry.get(name) for name in ("actor", "submitted_by")}
-        said |= {name: value for name, value in who.items() if value is not None}
+    envelope = {name: entry.get(name) for name in ENVELOPE.get(entry["type"], ())}
+    said |= {name: value for name, value in envelope.items() if value is not None}
     return Act.of(entry["id"], entry["type"], entry["occurred_at"], said)
 
 
@@ -118,7 +118,7 @@ def _again(state: CaseState) -> CaseState:
         acts=acts,
         counts=state.counts,
         recorded_since_erasure=state.recorded_since_erasure,
-        sources=state.sources,
+        sources=tuple(replace(source, erasure_confirmed_on=None) for source in state.sources),
     )
     for act in acts:
         if act.type != CORRECTED and (not act.corrected or act.type in LASTING):
@@ -212,63 +212,6 @@ def _case_closed(state: CaseState, act: Act) -> Changes:
     }
 
 
-def _data_disclosed(state: CaseState, act: Act) -> Changes:
-    share_id = act.text("disclosure_id")
-    if share_id is None:
-        return {}
-    told: Changes = {
-        "recipient_category": act.text("recipient_category"),
-        "purpose": act.text("purpose"),
-        "gateway": act.text("gateway"),
-        "agreement_ref": act.text("agreement_ref"),
-        "disclosed_at": act.occurred_at,
-        "recipient_retention_until": act.text("recipient_retention_until"),
-        "corrected": act.corrected,
-    }
-    for index, earlier in enumerate(state.disclosures):
-        if earlier.id == share_id and earlier.disclosed_at is None:
-            return {"disclosures": _put(state.disclosures, index, replace(earlier, **told))}
-    return {"disclosures": (*state.disclosures, Disclosed(share_id, **told))}
-
-
-def _disclosure_acknowledged(state: CaseState, act: Act) -> Changes:
-    return _noted(state, act, "acknowledged_on")
-
-
-def _recipient_erasure_requested(state: CaseState, act: Act) -> Changes:
-    return _noted(state, act, "erasure_requested_on")
-
-
-def _recipient_erasure_confirmed(state: CaseState, act: Act) -> Changes:
-    return _noted(
-        state, act, "erasure_confirmed_on", copies_found_band=act.text("copies_found_band")
-    )
-
-
-def _noted(state: CaseState, act: Act, name: str, **more: str | None) -> Changes:
-    """The first share under the id that this was not noted of yet; a share that nobody recorded
-    is put in the list."""
-    share_id = act.text("disclosure_id")
-    if share_id is None:
-        return {}
-    noted: Changes = {name: act.occurred_at, **more}
-    same = [index for index, share in enumerate(state.disclosures) if share.id == share_id]
-    for index in same:
-        share = state.disclosures[index]
-        if getattr(share, name) is None:
-            return {"disclosures": _put(state.disclosures, index, replace(share, **noted))}
-    if same:
-        return {}
-    unknown = replace(Disclosed(share_id, act.text("recipient_category")), **noted)
-    return {"disclosures": (*state.disclosures, unknown)}
-
-
-def _put(shares: tuple[Disclosed, ...], index: int, share: Disclosed) -> tuple[Disclosed, ...]:
-    return (*shares[:index], share, *shares[index + 1 :])
-
-
-_SHARE: Final = ("disclosure_id", "recipient_category")
-
 #: What each type does to the state, and the open fields it is heard for; a type that is not here
 #: has no say.
 _RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
@@ -278,18 +221,9 @@ _RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     "support.offered": (_support_offered, ()),
     "support.accepted": (_support_accepted, ()),
     "support.declined": (_support_declined, ()),
-    "data.disclosed": (
-        _data_disclosed,
-        (*_SHARE, "purpose", "gateway", "agreement_ref", "recipient_retention_until"),
-    ),
-    "disclosure.acknowledged": (_disclosure_acknowledged, _SHARE),
     "case.reviewed": (_case_reviewed, ("review_due",)),
     "case.closed": (_case_closed, ("erase_due",)),
-    "recipient_erasure.requested": (_recipient_erasure_requested, _SHARE),
-    "recipient_erasure.confirmed": (
-        _recipient_erasure_confirmed,
-        (*_SHARE, "copies_found_band"),
-    ),
     CORRECTED: (_event_corrected, ("corrected_event",)),
-    **RULES,
+    **sharing.RULES,
+    **erasing.RULES,
 }

@@ -6,8 +6,10 @@ exactly what `to_json` wrote. How a state comes about is in `ledger_verifier.mea
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
+
+from ledger_verifier.formats.entry import MAX_AHEAD
 
 #: What a person is owed when they are told, in the order it is shown.
 CHECKLIST: Final = (
@@ -19,7 +21,6 @@ CHECKLIST: Final = (
     "told_complaint_to_controller",
     "told_complaint_to_commissioner",
 )
-
 
 Said = str | int | bool | tuple[str | int, ...]
 
@@ -68,9 +69,9 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """One share of the person's data. `disclosed_at` None: the recipient answered for it, or was
-    told to erase it, but the sender never recorded it. An id used twice makes two of these, so
-    that the second share cannot hide; one that is `corrected` stays for the same reason."""
+    """One share of the person's data. `disclosed_at` None: the recipient acknowledged it, but the
+    sender never recorded it. An id used twice makes two of these, so that the second share cannot
+    hide; one that is `corrected` stays for the same reason."""
 
     id: str
     recipient_category: str | None
@@ -89,10 +90,13 @@ class Disclosed:
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """One erasure: of everything `through` a version, or of the entries at `versions` alone.
-    `checked` is what the ledger looked at before it recorded that the data is gone."""
+    `erased_at` is when the ledger recorded it, and so did it; `stated_at` the time that whoever
+    executed it gave. `checked` is what the ledger looked at before it recorded that the data is
+    gone."""
 
     id: str
     erased_at: str
+    stated_at: str
     through: int | None = None
     versions: tuple[int, ...] | None = None
     ordered_event: str | None = None
@@ -120,6 +124,14 @@ class Erasure:
         )
 
     @property
+    def backdated(self) -> bool:
+        """Whether it is stated to have been earlier than clocks may differ by. A day that is stated
+        lasts until its end."""
+        stated = self.stated_at if "T" in self.stated_at else f"{self.stated_at}T23:59:59.999Z"
+        apart = datetime.fromisoformat(self.erased_at) - datetime.fromisoformat(stated)
+        return apart > MAX_AHEAD
+
+    @property
     def first_day_without_backups(self) -> str | None:
         """The first day on which, by the horizon that was declared, no backup holds what was
         erased; None where none was declared. It runs from the day on which the ledger itself saw
@@ -145,21 +157,26 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A system that data about the person came from, by its code."""
+    """A system that data about the person came from, by its code, and the version of the stream at
+    which the `last` of it came."""
 
     code: str
+    last: int
     erasure_confirmed_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CaseState:
-    """A case after `version` entries. Times are those of the entries: a date or an instant.
+    """A case after `version` entries. Times are those of the entries, a date or an instant; that of
+    an erasure is when it was recorded.
 
     `recorded_since_erasure` counts the entries after the last erasure that may hold data about the
     person again: every type but those that come with an erasure and seal nothing about them.
     `holds` and `open_requests` are the event ids of legal holds in force and of access requests not
     yet answered; `barring_requests` those of them that no erasure may go before: no day to erase
-    by was fixed when they came, and the person has not waived it.
+    by was fixed when they came, and the person has not waived it. `requests_of_no_share` and
+    `confirmations_of_no_share` count what was said of recipients' erasures and is for no share that
+    was recorded before.
     """
 
     stream: str
@@ -192,6 +209,8 @@ class CaseState:
     open_requests: tuple[str, ...] = ()
     barring_requests: tuple[str, ...] = ()
     disclosures: tuple[Disclosed, ...] = ()
+    requests_of_no_share: int = 0
+    confirmations_of_no_share: int = 0
     acts: tuple[Act, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
@@ -264,15 +283,18 @@ class CaseState:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What the erasures of this case leave open to question. Indications for a person to
-        weigh, not determinations."""
+        """What was recorded of this case's erasures, here and at recipients, that is open to
+        question. Indications for a person to weigh, not determinations."""
         early = any(
             erasure.horizon_passed_on is not None and not erasure.gone_from_backups
             for erasure in self.erasures
         )
         found = (
             (any(not e.dual_control for e in self.erasures), "dual-control-not-evidenced"),
+            (any(e.backdated for e in self.erasures), "erasure-backdated"),
             (early, "backup-horizon-stated-early"),
+            (self.requests_of_no_share, "request-matches-no-share"),
+            (self.confirmations_of_no_share, "confirmation-matches-no-share"),
         )
         return tuple(name for there, name in found if there)
 

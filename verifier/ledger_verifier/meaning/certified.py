@@ -56,6 +56,7 @@ def _erasure(erasure: Erasure) -> dict[str, Any]:
     return {
         "event": erasure.id,
         "erased_at": erasure.erased_at,
+        "stated_at": erasure.stated_at,
         "versions": None if erasure.versions is None else list(erasure.versions),
         "ordered_event": erasure.ordered_event,
         "dual_control": erasure.dual_control,

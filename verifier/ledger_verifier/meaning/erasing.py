@@ -2,8 +2,10 @@
 
 Guarantees: as the fold of which these are rules (`meaning.case`): pure, total, and of open parts
 alone. An erasure is under dual control only if it names an order of its own stream that stands, and
-both name an actor and a credential, and both of these differ. That backups are gone is believed no
-earlier than the horizon declared when the erasure was verified.
+both name an actor and a credential, and both of these differ. The ledger erases when it records the
+erasure, and that is when it was; what time was stated is kept beside it. That backups are gone is
+believed no earlier than the horizon declared when the erasure was verified, and that a system has
+erased only where it names an erasure of everything that it had sent.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,8 +37,13 @@ SEALS_NOBODY: Final = frozenset(
     }
 )
 
-#: What the fold hears of these from the envelope: who did it, and with which credential.
-WHO: Final = frozenset({ORDERED, EXECUTED})
+#: What the fold hears of these from the envelope: who did it, and with which credential; when the
+#: ledger did; which system it is that confirms.
+ENVELOPE: Final[Mapping[str, tuple[str, ...]]] = {
+    ORDERED: ("actor", "submitted_by"),
+    EXECUTED: ("actor", "submitted_by", "recorded_at"),
+    SOURCE_CONFIRMED: ("source",),
+}
 
 
 def recorded_since(state: CaseState, entry: Mapping[str, Any]) -> int:
@@ -56,13 +63,28 @@ def sources_after(state: CaseState, entry: Mapping[str, Any]) -> tuple[Source, .
     code = entry.get("source")
     if type(code) is not str or code == SERVICE_CODE or entry.get("submitted_by") is None:
         return state.sources
+    if entry["type"] in SEALS_NOBODY | {ORDERED}:
+        return state.sources
     known = {source.code: source for source in state.sources}
-    if entry["type"] == SOURCE_CONFIRMED:
-        if code in known:
-            known[code] = replace(known[code], erasure_confirmed_on=entry["occurred_at"])
-    elif entry["type"] not in SEALS_NOBODY | {ORDERED}:
-        known[code] = Source(code)
+    known[code] = Source(code, entry["stream"]["version"])
     return tuple(known[name] for name in sorted(known))
+
+
+def source_confirmed(state: CaseState, act: Act) -> Changes:
+    """A confirmation of an erasure that was of some entries, or of less than the system has sent,
+    leaves the system owing one."""
+    code, named = act.text("source"), act.text("executed_event")
+    through = max(
+        (e.through or 0 for e in state.erasures if e.id == named and e.versions is None), default=0
+    )
+    return {
+        "sources": tuple(
+            replace(source, erasure_confirmed_on=source.erasure_confirmed_on or act.occurred_at)
+            if source.code == code and source.last <= through
+            else source
+            for source in state.sources
+        )
+    }
 
 
 def hold_placed(state: CaseState, act: Act) -> Changes:
@@ -105,8 +127,10 @@ def erasure_ordered(state: CaseState, act: Act) -> Changes:
 def erasure_executed(state: CaseState, act: Act) -> Changes:
     said = dict(act.said)
     through = said.get("through")
+    erased_at = str(said["recorded_at"])
     erasure = Erasure(
         act.id,
+        erased_at,
         act.occurred_at,
         through=through if type(through) is int else None,
         versions=_of(int, said.get("versions")),
@@ -117,7 +141,7 @@ def erasure_executed(state: CaseState, act: Act) -> Changes:
     if erasure.versions is not None:
         return changes
     return changes | {
-        "erased_at": act.occurred_at,
+        "erased_at": erased_at,
         "erased_through": state.erased_through if erasure.through is None else erasure.through,
         "review_due": None,
         "erase_due": None,
@@ -189,4 +213,5 @@ RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     EXECUTED: (erasure_executed, ("through", "versions", "ordered_event")),
     "erasure.verified": (erasure_verified, ("executed_event", "checked", "horizon_days")),
     "backup.horizon_passed": (horizon_passed, ("executed_event",)),
+    SOURCE_CONFIRMED: (source_confirmed, ("executed_event",)),
 }
