@@ -73,6 +73,7 @@ PROBLEMS: Final[Mapping[str, Problem]] = {
     "version-conflict": Problem(409, "The stream is at another version"),
     "erasure-barred": Problem(409, "Something stands before the erasure"),
     "erasure-not-verified": Problem(409, "There is no verified erasure"),
+    "no-such-share": Problem(409, "No such share of this recipient is recorded"),
     "nothing-to-erase": Problem(409, "There is nothing here to erase"),
     "opening-not-waiting": Problem(409, "No request to open waits under this id"),
     "no-policy": Problem(409, "No policy in force covers this"),

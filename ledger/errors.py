@@ -188,6 +188,13 @@ class NothingToErase(LedgerError):
     slug = "nothing-to-erase"
 
 
+class NoSuchShare(LedgerError):
+    """A recipient answers for a share that is not recorded, or is another's: the two are never told
+    apart."""
+
+    slug = "no-such-share"
+
+
 class ErasureBarred(LedgerError):
     """Something that stands before an erasure bars it; `extra` holds its code as `reason`."""
 

@@ -29,6 +29,8 @@ from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
 
 LONDON: Final = ZoneInfo("Europe/London")
 ERASURE: Final = "erasure.executed"
+#: The sealed field of a share, and of what its recipient says of it, that names the recipient.
+RECEIVED_BY: Final = "recipient_organisation"
 #: Bytes kept free for what the writer stamps: version, link hash, and of an erasure its key ids and
 #: versions.
 _STAMP_ROOM: Final = 2048

@@ -36,6 +36,8 @@ from ledger.refusal import FINAL, at, foresee, given_up, refusal
 from ledger.retention import DECIDING, ORDER
 from ledger.retries import Retries, stand_ins
 from ledger.scanning import Executed
+from ledger.shares import ANSWERS, check_received, check_there
+from ledger.shares import look as look_at_shares
 from ledger.store.base import Store
 from ledger.store.records import ExpiryPlan
 from ledger.submission import Recorded, Submission
@@ -146,10 +148,16 @@ class Recorder:
 
     async def _named(self, new: Mapping[int, Submission], count: int) -> dict[Key, int]:
         """The versions that streams were at when the names in these were looked up, for each event
-        that names others or that others name."""
-        if not any(one.type in NAMING or one.type in NAMED for one in new.values()):
-            return {}
-        versions = await asyncio.to_thread(check_names, self._store, new, count)
+        that names others, that others name, or that answers for a share."""
+        versions: dict[int, int] = {}
+        if any(one.type in NAMING or one.type in NAMED for one in new.values()):
+            versions |= await asyncio.to_thread(check_names, self._store, new, count)
+        if any(one.type in ANSWERS for one in new.values()):
+            answers = await asyncio.to_thread(look_at_shares, self._store, new)
+            if any(answer.shares for answer in answers.values()):
+                await in_vault_thread(check_received, self._opener, answers, count)
+            check_there(answers, count)
+            versions |= {index: answer.version for index, answer in answers.items()}
         return {(new[i].source, new[i].id): version for i, version in versions.items()}
 
     async def _plans(

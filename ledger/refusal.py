@@ -19,7 +19,7 @@ from ledger.errors import (
     VaultUnavailable,
     VersionConflict,
 )
-from ledger.intake import ERASURE, Draft
+from ledger.intake import ERASURE, RECEIVED_BY, Draft
 from ledger.log.messages import AHEAD, HUB, KEY, NOTHING, TAKEN, VERSION, Refused
 from ledger.store.records import Gone, StreamHead
 from ledger.submission import Submission
@@ -58,6 +58,10 @@ def foresee(
     seen: dict[str, int] = {}
     for place, item in enumerate(items):
         submission, head = item.submission, heads.get(item.stream)
+        if item.event_type.recipient and not credential.all:
+            with at(indexes[place], len(indexes)):
+                _check_speaks_for_itself(credential, submission)
+                _check_expects_nothing(submission)
         if item.stream in gone.streams or item.key in gone.ids:
             with at(indexes[place], len(indexes)):
                 _refuse_expired(item, gone)
@@ -65,9 +69,6 @@ def foresee(
             with at(indexes[place], len(indexes)):
                 _check_erasure(credential, head, item.stream in seen)
         version = seen.get(item.stream, 0 if head is None else head.version)
-        if item.event_type.recipient and not credential.all:
-            with at(indexes[place], len(indexes)):
-                _check_expects_nothing(submission)
         refused: Refused | None = None
         if head is not None and head.hub != submission.hub and not item.event_type.recipient:
             refused = Refused(HUB, place)
@@ -109,6 +110,18 @@ def _nothing_to_erase(prefix: str) -> NothingToErase:
         "check the stream's id and its state.",
         [FieldError(f"{prefix}/subject", "names a stream with nothing to erase")],
     )
+
+
+def _check_speaks_for_itself(credential: Credential, submission: Submission) -> None:
+    """Raise OutOfScope when a recipient's event is about what another organisation received,
+    whatever the stream. A hub that was told by another road records it with `all`."""
+    if submission.data.get(RECEIVED_BY) != credential.organisation:
+        raise OutOfScope(
+            "A recipient speaks for itself: the token is bound to another organisation than the "
+            "one that the event is about. What a recipient said by another road is recorded with a "
+            "token made with --all.",
+            [FieldError(f"/data/{RECEIVED_BY}", "the token is not bound to this organisation")],
+        )
 
 
 def _check_expects_nothing(submission: Submission) -> None:

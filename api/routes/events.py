@@ -196,6 +196,7 @@ ROUTES: Final = (
             "request-timeout",
             "duplicate-conflict",
             "version-conflict",
+            "no-such-share",
             "nothing-to-erase",
             "erasure-barred",
             "no-policy",

@@ -110,11 +110,10 @@ async def test_a_recipient_cannot_guess_a_streams_length(shared: Ledger, there: 
     recipient = bound(Role.SUBMITTER, ELSEWHERE)
     for version in (0, 2, 99):
         probe = act("disclosure.acknowledged", case, hub=ELSEWHERE, expected_version=version)
+        data = {**probe.data, "recipient_organisation": "lewisham-council"}
+        own = replace(probe, organisation="lewisham-council", source="lewisham-cases", data=data)
         with pytest.raises(Invalid) as caught:
-            await shared.record(
-                recipient,
-                [replace(probe, organisation="lewisham-council", source="lewisham-cases")],
-            )
+            await shared.record(recipient, [own])
         assert [field.pointer for field in caught.value.fields] == ["/expectedversion"]
         assert caught.value.extra == {}
 

@@ -18,6 +18,7 @@ Changes = dict[str, Any]
 Rule = Callable[[CaseState, Act], Changes]
 
 DISCLOSED: Final = "data.disclosed"
+CONFIRMED: Final = "recipient_erasure.confirmed"
 
 
 def disclosed(state: CaseState, act: Act) -> Changes:
@@ -110,5 +111,5 @@ RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     ),
     "disclosure.acknowledged": (acknowledged, _SHARE),
     "recipient_erasure.requested": (erasure_requested, _SHARE),
-    "recipient_erasure.confirmed": (erasure_confirmed, (*_SHARE, "copies_found_band")),
+    CONFIRMED: (erasure_confirmed, (*_SHARE, "copies_found_band")),
 }
