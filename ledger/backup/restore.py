@@ -3,9 +3,9 @@
 Guarantees: nothing is put in place that has not been verified whole by `fsck`, that is smaller than
 the largest checkpoint known of the log or of another history, or beside whose event store the key
 store cannot be right. Every erasure and expiry that the restored log records is carried out first,
-on entries, sealed rows and keys. What was sealed and is lost is noted, and declared by an entry
-before the service answers anything. A ledger that is there is never written over; a restore that
-was interrupted leaves nothing that can be served, and can be run again.
+on entries, sealed rows and keys. What was sealed and is lost is noted, signed by the log's key, and
+declared by an entry before the service answers anything. A ledger that is there is never written
+over; a restore that was interrupted leaves nothing that can be served, and can be run again.
 """
 
 import hashlib
@@ -283,7 +283,8 @@ class _Run:
             raise IntegrityAlarm("The backup's head is not the one that its manifest names.")
         if self.tail is not None and self.tail.size > head.size:
             keys = key_target.of_expired()
-            append_tail(rows, store, head, self.tail, self._expected(), keys)
+            signer = self.directory.signing_keys().ed25519
+            append_tail(rows, store, head, self.tail, self._expected(), keys, signer)
 
     def _verify(
         self, rows: Rows, store: Store, staged: DataDirectory, key_target: KeyTarget
@@ -369,7 +370,7 @@ def _told(
         size,
         head.size,
         destroyed,
-        sum(one.entries for one in lost),
+        sum(note.lost.entries for note in lost),
         expired,
         unknown,
         tuple(aside),

@@ -20,6 +20,7 @@ import orjson
 
 from ledger.backup.expired import Expired, KeysOfExpired
 from ledger.errors import ConfigurationError, IntegrityAlarm
+from ledger.log.losses import sign_loss
 from ledger.log.tree import Tree
 from ledger.store import Store
 from ledger.store.base import AppendTransaction
@@ -46,6 +47,7 @@ from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.bundle import BundleReader
 from ledger_verifier.formats.errors import BundleError, FormatError
 from ledger_verifier.formats.merkle import HASH_SIZE, leaf_hash
+from ledger_verifier.formats.note import Ed25519Signer
 from ledger_verifier.formats.policy import Policy
 from ledger_verifier.formats.tiles import TILE_WIDTH, Tile
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
@@ -120,10 +122,16 @@ def open_tail(path: Path, policy: Policy) -> Iterator[Tail]:
 
 
 def append_tail(
-    rows: Rows, store: Store, head: Head, tail: Tail, checkpoint: bytes, keys: KeysOfExpired
+    rows: Rows,
+    store: Store,
+    head: Head,
+    tail: Tail,
+    checkpoint: bytes,
+    keys: KeysOfExpired,
+    signer: Ed25519Signer,
 ) -> Head:
-    """Put the entries after `head` into the store, carry out what they say has expired, and note
-    what was lost with them; returns the head they lead to, signed by `checkpoint`. Raises
+    """Put the entries after `head` into the store, carry out what they say has expired, and note,
+    signed, what was lost with them; returns the head they lead to, signed by `checkpoint`. Raises
     IntegrityAlarm when that is not the tree that the bundle's checkpoint signs."""
     transaction = AppendTransaction(rows, head, store)
     tree = Tree(head.size, head.edge, store.cells)
@@ -148,7 +156,7 @@ def append_tail(
         )
     expired.carry_out(keys)
     for lost in missing.losses():
-        note_lost(rows, lost)
+        note_lost(rows, sign_loss(signer, lost))
     _publish(rows, tail.trusted, head)
     return head
 

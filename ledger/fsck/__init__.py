@@ -32,6 +32,7 @@ from ledger.fsck.checkpoints import (
 )
 from ledger.fsck.definitions import AMCHECK, EVENT_STORE, KEY_STORE, discordant, foreign
 from ledger.fsck.erasures import Since, check_key_store
+from ledger.fsck.losses import Losses
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
 from ledger.fsck.shape import misshapen, unreadable
@@ -158,19 +159,22 @@ class _Check:
         )
         earlier = known_to_guard(self.guard, self.policy, head, findings)
         with closing(open_store(directory.database)) as store:
-            since = Since(store, 0 if head is None else head.size)
+            size = 0 if head is None else head.size
+            since = Since(store, size)
+            losses = Losses(rows, self.policy.log_keys(directory.origin), size, findings)
             sealed = SealedChecker(
                 rows,
                 self.position_sql,
                 directory.origin,
                 vault,
                 since,
+                losses,
                 findings,
                 restoring=self.restoring,
             )
-            staff = StaffChecker(directory.origin, findings)
+            staff = StaffChecker(directory.origin, losses, findings)
             with closing(sealed):
-                tables = TableChecker(rows, reader, sealed, staff, findings)
+                tables = TableChecker(rows, reader, sealed, losses, staff, findings)
                 options = Options(
                     subject="database", policy_sha256=self.digest, observer=tables, unique=True
                 )

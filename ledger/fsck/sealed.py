@@ -12,8 +12,8 @@ from typing import Any
 
 from ledger.errors import VaultUnavailable
 from ledger.fsck.erasures import Erasures, Since
+from ledger.fsck.losses import Losses
 from ledger.fsck.vault import KeyStoreError, StoredKey, Vault
-from ledger.store.lost import select_declared, select_undeclared
 from ledger.store.records import (
     ATTRIBUTION,
     ERASURE,
@@ -29,7 +29,7 @@ from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.meaning.schemas import ATTRIBUTION as ATTRIBUTION_CLASS
-from ledger_verifier.meaning.schemas import RESERVED_TYPES, Lost, parse_lost
+from ledger_verifier.meaning.schemas import RESERVED_TYPES
 
 #: The sealed field of a recipient's entry that says who submitted it.
 TRUE_SOURCE = "true_source"
@@ -50,19 +50,17 @@ class SealedChecker:
         origin: str,
         vault: Vault,
         since: Since,
+        losses: Losses,
         findings: Findings,
         *,
         restoring: bool = False,
     ) -> None:
-        self._restoring = restoring
+        self._losses, self._restoring = losses, restoring
         self._rows, self._position, self._origin = rows, position_sql, origin
         self._vault, self._since, self._findings = vault, since, findings
         self.erasures = Erasures()
         self._fields: dict[tuple[str, int], dict[str, frozenset[str]]] = {}
         self._missing: list[tuple[int, str, int, str]] = []
-        self._lost: list[tuple[int, Lost]] = []
-        #: Missing rows that nothing in the log explains: position, stream, version, class of key.
-        self.unexplained: list[tuple[int, str, int, str]] = []
         #: The digest that each registration of a staff reference seals, by position.
         self.identities: dict[int, str] = {}
         self._known: dict[str, StoredKey | None] = {}
@@ -95,10 +93,6 @@ class SealedChecker:
         problem = self.erasures.learn(position, entry)
         if problem is not None:
             self._fail(position, _stream_of(entry), problem)
-
-    def learn_lost(self, position: int, data: Mapping[str, Any]) -> None:
-        """Take in the data of a declared loss that the verifier accepted."""
-        self._lost.append((position, parse_lost(data)))
 
     def check(self, entries: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
         """Check the rows of some entries, by position; returns the true sources that are sealed
@@ -215,17 +209,15 @@ class SealedChecker:
 
     def end(self) -> None:
         """After the last entry: hold what is missing, and what is there, against the erasures."""
-        for missing in self._missing:
-            position, stream, version, key_class = missing
+        for position, stream, version, key_class in self._missing:
             part = self.erasures.parts.get(stream, ErasedPart())
             if key_class == SUBJECT and part.covers(version):
                 self._findings.counts["erased"] += 1
-            elif any(_covers(lost, position, key_class) for _, lost in self._lost):
+            elif self._losses.is_declared(position, key_class):
                 self._findings.counts["lost"] += 1
             else:
-                self.unexplained.append(missing)
-        self._judge_unexplained()
-        self._check_lost()
+                self._judge_unexplained(position, stream, key_class)
+        self._losses.check()
         for stream, part in self.erasures.parts.items():
             self._check_gone(stream, part)
         self._rows.execute(
@@ -242,42 +234,23 @@ class SealedChecker:
                 "records by now"
             )
 
-    def is_lost(self, position: int, key_class: str) -> bool:
-        """Whether a loss that is declared, or noted by a restore, covers an entry's fields."""
-        lost = [*(one for _, one in self._lost), *select_undeclared(self._rows)]
-        return any(_covers(one, position, key_class) for one in lost)
-
-    def _judge_unexplained(self) -> None:
-        undeclared = select_undeclared(self._rows)
-        for position, stream, _, key_class in self.unexplained:
-            if not any(_covers(lost, position, key_class) for lost in undeclared):
-                why = (
-                    "are missing and no erasure explains it"
-                    if key_class == SUBJECT
-                    else f"of class {key_class} are missing"
-                )
-                self._fail(position, stream, f"its sealed fields {why}")
-            elif self._restoring:
-                self._findings.counts["lost"] += 1
-            else:
-                reason = (
-                    "its sealed fields were lost with a restore, and no entry declares it yet: the "
-                    "service does when it starts"
-                )
-                self._fail(position, stream, reason)
-
-    def _check_lost(self) -> None:
-        """The table of losses is what the log declares, and what is lost is not there."""
-        for position, _ in set(select_declared(self._rows)) ^ set(self._lost):
-            self._fail(position, None, "the table of losses is not what the log declares")
-        for _, lost in self._lost:
-            self._rows.execute(
-                "SELECT position FROM sealed WHERE key_class = ? AND position >= ?"
-                f" AND position <= ? ORDER BY position LIMIT {MAX_FAILURES}",
-                (lost.key_class, lost.first, lost.last),
+    def _judge_unexplained(self, position: int, stream: str, key_class: str) -> None:
+        """A row is missing, and nothing in the log says why."""
+        if not self._losses.is_noted(position, key_class):
+            why = (
+                "are missing and no erasure explains it"
+                if key_class == SUBJECT
+                else f"of class {key_class} are missing"
             )
-            for row in self._rows.fetchall():
-                self._fail(row[0], None, "its sealed fields are there, and are declared lost")
+            self._fail(position, stream, f"its sealed fields {why}")
+        elif self._restoring:
+            self._findings.counts["lost"] += 1
+        else:
+            reason = (
+                "its sealed fields were lost with a restore, and no entry declares it yet: the "
+                "service does when it starts"
+            )
+            self._fail(position, stream, reason)
 
     def _check_gone(self, stream: str, part: ErasedPart) -> None:
         """No subject row of what is erased of a stream is there, whatever key it names."""
@@ -299,10 +272,6 @@ class SealedChecker:
 
     def _fail(self, position: int, stream: str | None, reason: str) -> None:
         self._findings.fail(Failure(reason, position=position, stream=stream), source="sealed")
-
-
-def _covers(lost: Lost, position: int, key_class: str) -> bool:
-    return lost.first <= position <= lost.last and lost.key_class == key_class
 
 
 def _stream_of(entry: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ledger.database import database_errors
 from ledger.store.expiry import MARK_BYTES
+from ledger.store.lost import SIGNATURE_BYTES
 from ledger.store.records import EVENTS_TABLE
 from ledger.store.rows import Rows, key_column
 from ledger_verifier.audit.report.model import Failure
@@ -78,6 +79,7 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
             "entries": ("integer", None),
             "backup_size": ("integer", None),
             "log_size": ("integer", None),
+            "signature": ("blob", SIGNATURE_BYTES),
             "declared": ("integer", None),
         },
     ),
@@ -104,7 +106,7 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
     ),
 }
 #: Columns that may hold nothing.
-_OPTIONAL = frozenset({"subject_key", "attribution_key", "declared"})
+_OPTIONAL = frozenset({"subject_key", "attribution_key", "declared", "signature"})
 #: Tables of which other columns may hold nothing: only the tombstone of a stream says whose it was.
 _OPTIONAL_IN = {"tombstones": frozenset({"hub", "organisation"})}
 _MOST = 10

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ledger.errors import LedgerError
 from ledger.fsck.erasures import Since
+from ledger.fsck.losses import Losses
 from ledger.fsck.sealed import SealedChecker
 from ledger.fsck.vault import KeyStoreError, StoredKey, StoredStaff, Vault
 from ledger.store.records import ATTRIBUTION
@@ -27,9 +28,10 @@ class StaffChecker:
     """Learns which references the log registers, and holds the staff map against them. Memory is
     proportional to their number."""
 
-    def __init__(self, origin: str, findings: Findings) -> None:
-        self._origin, self._findings = origin, findings
+    def __init__(self, origin: str, losses: Losses, findings: Findings) -> None:
+        self._origin, self._losses, self._findings = origin, losses, findings
         self._registered: dict[str, tuple[int, str]] = {}
+        self._unheld = 0
 
     def learn(self, position: int, entry: Mapping[str, Any]) -> None:
         """Take in an entry that the verifier accepted, if it registers a reference."""
@@ -54,10 +56,15 @@ class StaffChecker:
             return
         for reference in sorted(missing):
             position, _ = self._registered[reference]
-            if sealed.is_lost(position, ATTRIBUTION):
+            if self._losses.is_lost(position, ATTRIBUTION):
                 self._findings.counts["lost"] += 1
             elif since.is_there(_stream(reference)):
                 self._fail("the staff map lacks a reference and no entry explains it", position)
+        if self._unheld:
+            self._findings.not_assessed.append(
+                f"whether {self._unheld} of the rows of the staff map say what was registered: the "
+                "digests that they are held to are lost with a restore, as the log declares"
+            )
         if unknown:
             rows = "1 row" if unknown == 1 else f"{unknown} rows"
             self._findings.not_assessed.append(
@@ -89,7 +96,10 @@ class StaffChecker:
         except LedgerError:
             self._fail("its row in the staff map does not open", position)
             return False
-        if sealed.identities.get(position, digest) != digest:
+        if position not in sealed.identities:
+            # Where that is explained by nothing, whoever checks sealed rows says so.
+            self._unheld += self._losses.is_lost(position, ATTRIBUTION)
+        elif sealed.identities[position] != digest:
             self._fail("its row in the staff map is not what was registered", position)
         return False
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.fsck.expiries import ExpiryChecker
+from ledger.fsck.losses import Losses
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
 from ledger.fsck.staff import StaffChecker
@@ -40,11 +41,12 @@ class TableChecker:
         rows: Rows,
         reader: SnapshotReader,
         sealed: SealedChecker,
+        losses: Losses,
         staff: StaffChecker,
         findings: Findings,
     ) -> None:
         self._rows, self._reader, self._sealed, self._staff = rows, reader, sealed, staff
-        self._findings = findings
+        self._losses, self._findings = losses, findings
         self.expiries = ExpiryChecker(rows, findings)
         self._group: dict[int, Mapping[str, Any]] = {}
         self._streams: dict[str, _Stream] = {}
@@ -92,7 +94,7 @@ class TableChecker:
             if data["recipient"]:
                 self._recipient.add((data["type"], data["schema"]))
         elif entry["type"] == SEALED_LOST:
-            self._sealed.learn_lost(position, data)
+            self._losses.learn(position, data)
         elif entry["type"] == STREAM_EXPIRED:
             self.expiries.learn(position, data)
         else:

@@ -2,9 +2,9 @@
 was lost of it.
 
 Guarantees: entry 0 is `ledger.opened` with the origin and the log's verifier keys; every type of
-the catalogue is registered before the first entry of that type; what a restore has lost is declared
-before anything else is recorded. These types are defined by the format and never accepted from a
-client.
+the catalogue is registered before the first entry of that type; what a restore has lost, on the
+word of the log's key and no other, is declared before anything else is recorded. These types are
+defined by the format and never accepted from a client.
 """
 
 import secrets
@@ -15,11 +15,13 @@ from uuid import uuid4
 
 from ledger.catalogue import CATALOGUE
 from ledger.config import SigningKeys
+from ledger.log.losses import flaw
 from ledger.log.messages import PreparedEvent
 from ledger.store.base import Store
 from ledger.store.lost import select_undeclared
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.disclosure import b64url
+from ledger_verifier.formats.note import VerifierKey
 from ledger_verifier.meaning.schemas import LEDGER_OPENED, SCHEMA_REGISTERED, SEALED_LOST
 
 
@@ -83,15 +85,17 @@ def missing_registrations(store: Store, at: str) -> list[PreparedEvent]:
     return _registrations(entries.decode(first)["stream"]["id"], at, known)
 
 
-def declarations(store: Store, at: str) -> list[PreparedEvent]:
-    """Declarations of what a restore has lost and no entry tells of yet."""
+def declarations(store: Store, key: VerifierKey, size: int, at: str) -> list[PreparedEvent]:
+    """Declarations of what a restore has lost, on the word of the log's key, and no entry of this
+    log of that size tells of yet."""
     with store.read() as rows:
         undeclared = select_undeclared(rows)
+    lost = [note.lost for note in undeclared if flaw(note, [key], size) is None]
     first = store.entry(0)
-    if first is None or not undeclared:
+    if first is None or not lost:
         return []
     stream_id = entries.decode(first)["stream"]["id"]
-    return [service_event(stream_id, SEALED_LOST, at, asdict(lost)) for lost in undeclared]
+    return [service_event(stream_id, SEALED_LOST, at, asdict(one)) for one in lost]
 
 
 def _registrations(

@@ -195,7 +195,10 @@ def open_writer(
     head = sequencer.check_start(accept_clock=accept_clock)
     _check_keys(store, keys)
     at = instant(clock.now())
-    first = [*declarations(store, at), *missing_registrations(store, at)]
+    first = [
+        *declarations(store, keys.ed25519.key, head.size, at),
+        *missing_registrations(store, at),
+    ]
     if first:
         sequencer.append([first])
     publisher = Publisher(store, keys, clock, directory.publish_seconds, guard)

@@ -18,7 +18,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 
 from ledger.store.erased import select_destroyed, select_erased, select_subject_positions
 from ledger.store.expiry import ExpiryReads, ExpiryRows, expire, expiry_statements
-from ledger.store.lost import declare_lost
+from ledger.store.lost import declare_lost, lost_statement
 from ledger.store.records import (
     EVENTS_TABLE,
     SUBJECT,
@@ -91,9 +91,7 @@ def create_statements(blob: str, integer: str) -> list[str]:
         f"CREATE TABLE destroyed_keys (key_id {blob} PRIMARY KEY, stream TEXT NOT NULL,"
         f" position {integer} NOT NULL)",
         "CREATE INDEX destroyed_keys_position ON destroyed_keys (position)",
-        f"CREATE TABLE lost (first {integer} NOT NULL, last {integer} NOT NULL,"
-        f" key_class TEXT NOT NULL, entries {integer} NOT NULL, backup_size {integer} NOT NULL,"
-        f" log_size {integer} NOT NULL, declared {integer})",
+        lost_statement(blob, integer),
         f"CREATE TABLE publications (seq {integer} PRIMARY KEY, size {integer} NOT NULL,"
         f" checkpoint {blob} NOT NULL, published_at TEXT NOT NULL)",
         "CREATE INDEX publications_size ON publications (size)",

@@ -1,14 +1,19 @@
 """Attacks on the tables beside the log: columns, cells, sealed rows, stream heads, ids."""
 
+from dataclasses import replace
 from random import Random
 from uuid import UUID
 
 import orjson
 
+from ledger.log.losses import sign_loss
+from ledger.store.lost import SIGNATURE_BYTES, LossNote, note_lost
 from ledger.store.records import SUBJECT, SealedRow
 from ledger.store.rows import id_bytes
+from ledger_verifier.meaning.schemas import Lost
 from tests.tamper import forge
 from tests.tamper.database import Stored
+from tests.tamper.forge import Signing
 from tests.tamper.matrix import Attacks, Expected
 
 ATTACKS = Attacks()
@@ -63,6 +68,27 @@ def remove_sealed(stored: Stored, random: Random) -> Expected:
     stored.run(
         "DELETE FROM sealed WHERE position = ? AND key_class = ?", row.position, row.key_class
     )
+    return Expected(row.position)
+
+
+@ATTACKS.kind("a sealed row removed, and noted as lost with a restore")
+def lost_sealed(stored: Stored, random: Random) -> Expected:
+    """In the name of the log's key, which has signed such a note for another size alone."""
+    row = random.choice(stored.sealed())
+    stored.run(
+        "DELETE FROM sealed WHERE position = ? AND key_class = ?", row.position, row.key_class
+    )
+    lost = Lost(row.key_class, row.position, row.position, 1, row.position, stored.size)
+    earlier = replace(lost, log_size=random.randrange(row.position + 1, stored.size + 1) - 1)
+    note = random.choice(
+        [
+            LossNote(lost, random.randbytes(SIGNATURE_BYTES)),
+            LossNote(lost, sign_loss(stored.signing.ed25519, earlier).signature),
+            sign_loss(stored.signing.ed25519, earlier),
+            sign_loss(Signing.false(stored.directory.origin).ed25519, lost),
+        ]
+    )
+    note_lost(stored.rows, note)
     return Expected(row.position)
 
 

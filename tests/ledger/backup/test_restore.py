@@ -117,7 +117,7 @@ def assert_declared(recorded: list[bytes], done: Restored) -> None:
 
 def undeclared_losses(directory: DataDirectory) -> list[Lost]:
     with closing(open_store(directory.database)) as store, store.read() as rows:
-        return select_undeclared(rows)
+        return [note.lost for note in select_undeclared(rows)]
 
 
 def assert_an_auditor_finds_it_whole(world: World, directory: DataDirectory, log: Path) -> None:
