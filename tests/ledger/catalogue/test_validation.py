@@ -25,6 +25,7 @@ QUICK: Final = settings(
 #: Optional fields that are held against another field of the same event.
 CROSS_CHECKED: Final = frozenset(
     {"subject_count", "document_sha256", "decision_series", "decision_number"}
+    | {f"{kind}_days" for kind in ("case", "party", "restricted", "access", "content")}
 )
 CANARY: Final = "Zebedee Quux of 7 Canary Row"
 
