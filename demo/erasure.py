@@ -114,8 +114,10 @@ class Drill:
         return stored
 
     def erase(self, url: str) -> None:
-        """One person orders, another executes; the ledger looks whether anything is left."""
+        """The person is offered their pack; one orders, another executes; the ledger looks whether
+        anything is left."""
         coordinator = Caller(url, self.tokens["coordinator"], self.coordinator)
+        coordinator.post(self._event("pack.offered", actor=self.coordinator))
         order = self._event("erasure.ordered", actor=self.coordinator, erase_due=None)
         coordinator.post(order)
         officer = Caller(url, self.tokens["dpo"], self.officer)

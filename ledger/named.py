@@ -21,6 +21,7 @@ NAMING: Final[Mapping[str, tuple[tuple[str, str | None], ...]]] = {
     "legal_hold.released": (("placed_event", "legal_hold.placed"),),
     "access_request.answered": (("request_event", "access_request.received"),),
     "access_request.waived": (("request_event", "access_request.received"),),
+    "representative.revoked": (("authorised_event", "representative.authorised"),),
     "erasure.executed": (("ordered_event", "erasure.ordered"), ("erased_events", None)),
     "source_erasure.requested": (("executed_event", "erasure.executed"),),
     "source_erasure.confirmed": (("executed_event", "erasure.executed"),),

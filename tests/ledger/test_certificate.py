@@ -163,7 +163,11 @@ def test_both_forms_hold_and_say_what_is_outstanding(made: Made) -> None:
         assert any("erased" in line for line in report.shown)
     facts = _stated(made, made.controller).facts
     assert facts["outstanding"] == [f"recipient/{made.share}", "source/lewisham-cases"]
-    assert facts["findings"] == ["dual-control-not-evidenced", "erasure-backdated"]
+    assert facts["findings"] == [
+        "dual-control-not-evidenced",
+        "erasure-backdated",
+        "pack-not-offered",
+    ]
     stated, day = facts["erasures"][0]["stated_at"], _stated(made, made.subject).facts["erased_on"]
     assert stated[:10] < day == facts["erasures"][0]["erased_at"][:10]
     for told in (f"(as stated: {stated})", f"question: {', '.join(facts['findings'])}"):

@@ -90,7 +90,7 @@ async def test_a_court_stands_before_everything(ledger: Ledger) -> None:
 async def test_dual_control_is_told_and_its_lack_never_refused(ledger: Ledger) -> None:
     person = identified()
     order = act("erasure.ordered", person.stream, actor=SECOND)
-    await ledger.record(ANY, [person])
+    await ledger.record(ANY, [person, act("pack.offered", person.stream)])
     await ledger.record(OTHER, [order])
     erasure = said("erasure.executed", person.stream, ordered_event=order.id)
     (recorded,) = await ledger.record(DPO, [replace(erasure, time=instant(time.time()))])
@@ -104,7 +104,11 @@ async def test_dual_control_is_told_and_its_lack_never_refused(ledger: Ledger) -
     await ledger.record(DPO, [said("erasure.executed", alone.stream, ordered_event=order.id)])
     state = await ledger.case(DPO, alone.stream.id, ACTOR, None)
     # The catalogue's example has its own time, long ago.
-    assert state["findings"] == ["dual-control-not-evidenced", "erasure-backdated"]
+    assert state["findings"] == [
+        "dual-control-not-evidenced",
+        "erasure-backdated",
+        "pack-not-offered",
+    ]
 
 
 async def test_what_is_named_is_there_and_of_its_type(ledger: Ledger) -> None:

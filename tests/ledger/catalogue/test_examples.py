@@ -57,6 +57,6 @@ def test_examples_can_follow_one_another() -> None:
     ordered, executed = by_type["erasure.ordered"], by_type["erasure.executed"]
     assert ordered["actor"] != executed["actor"]
     touched = [event["type"] for event in events if event["subject"] == executed["subject"]]
-    assert touched[:3] == ["case.closed", "erasure.ordered", "erasure.executed"]
+    assert touched[:4] == ["case.closed", "pack.offered", "erasure.ordered", "erasure.executed"]
     assert executed["data"]["ordered_event"] == ordered["id"]
-    assert {by_type[one]["data"]["executed_event"] for one in touched[3:]} == {executed["id"]}
+    assert {by_type[one]["data"]["executed_event"] for one in touched[4:]} == {executed["id"]}

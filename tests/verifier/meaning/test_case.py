@@ -75,6 +75,7 @@ THE_ERASURE: Final = {
     "versions": None,
     "ordered_event": None,
     "dual_control": False,
+    "pack_offered": False,
     "verified_at": None,
     "checked": [],
     "horizon_days": None,
@@ -132,7 +133,7 @@ THE_STATE: Final = {
     "unacknowledged": 0,
     "erasures_unconfirmed": 0,
     "outstanding": [f"recipient/{SHARE}"],
-    "findings": ["dual-control-not-evidenced"],
+    "findings": ["dual-control-not-evidenced", "pack-not-offered"],
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from ledger_verifier.meaning.case import CaseState, fold
+from ledger_verifier.meaning.certified import controller_facts, subject_facts
 from ledger_verifier.meaning.frozen import findings_of
 from tests.verifier.meaning.case_events import (
     CLOSED,
@@ -62,7 +63,7 @@ def test_dual_control_is_other_people_and_other_credentials(
 ) -> None:
     state = folded(ORDERED, executed(2, 1, **envelope))
     assert state.erasures[0].dual_control is dual
-    assert state.findings == (() if dual else ("dual-control-not-evidenced",))
+    assert ("dual-control-not-evidenced" in state.findings) is not dual
 
 
 def test_an_order_that_is_not_named_not_there_later_or_mistaken_evidences_nothing() -> None:
@@ -74,6 +75,37 @@ def test_an_order_that_is_not_named_not_there_later_or_mistaken_evidences_nothin
     assert not folded(executed(1, 2, **other), later, corrected).erasures[0].dual_control
     mistaken = folded(ORDERED, executed(2, 1, **other), entry(3, *correction_of(1)))
     assert not mistaken.erasures[0].dual_control
+
+
+OFFERED: Final = entry(1, "pack.offered", {})
+
+
+def test_a_pack_is_offered_before_each_erasure_of_the_whole() -> None:
+    assert "pack-not-offered" not in folded(OFFERED).findings
+    offered = folded(OFFERED, executed(2, None))
+    assert (offered.erasures[0].pack_offered, offered.status) == (True, "erasing")
+    assert "pack-not-offered" not in offered.findings
+    late = folded(executed(1, None), entry(2, "pack.offered", {}))
+    assert "pack-not-offered" in late.findings
+    mistaken = folded(OFFERED, executed(2, None), entry(3, *correction_of(1)))
+    assert "pack-not-offered" in mistaken.findings
+    other = folded(OFFERED, entry(2, "pack.offered", {}), entry(3, *correction_of(1)))
+    assert "pack-not-offered" not in fold(other, executed(4, None)).findings
+    # One offer answers for one erasure; an erasure of some entries needs and uses up none.
+    again = folded(OFFERED, executed(2, None), executed(3, None))
+    assert [one.pack_offered for one in again.erasures] == [True, False]
+    some = entry(2, "erasure.executed", {"through": 1, "versions": [1], "ordered_event": None})
+    assert "pack-not-offered" not in folded(entry(1, *IDENTIFIED), some).findings
+    assert "pack-not-offered" not in folded(OFFERED, some, executed(3, None)).findings
+
+
+def test_what_the_person_is_told_holds_no_finding() -> None:
+    exports = {"taken": 0, "destroyed": 0}
+    told = [
+        subject_facts(controller_facts(folded(*first, executed(2, None))), exports)
+        for first in ([OFFERED], [entry(1, *IDENTIFIED)])
+    ]
+    assert told[0] == told[1]
 
 
 def test_holds_stand_until_they_are_released_or_were_a_mistake() -> None:

@@ -22,6 +22,8 @@ CHECKLIST: Final = (
     "told_complaint_to_commissioner",
 )
 
+NOT_OFFERED: Final = "pack-not-offered"
+
 Said = str | int | bool | tuple[str | int, ...]
 
 
@@ -91,8 +93,8 @@ class Disclosed:
 class Erasure:
     """One erasure: of everything `through` a version, or of the entries at `versions` alone.
     `erased_at` is when the ledger recorded it, and so did it; `stated_at` the time that whoever
-    executed it gave. `checked` is what the ledger looked at before it recorded that the data is
-    gone."""
+    executed it gave. `pack_offered` is whether an offer of a pack to the person stands before it.
+    `checked` is what the ledger looked at before it recorded that the data is gone."""
 
     id: str
     erased_at: str
@@ -101,6 +103,7 @@ class Erasure:
     versions: tuple[int, ...] | None = None
     ordered_event: str | None = None
     dual_control: bool = False
+    pack_offered: bool = False
     verified_at: str | None = None
     checked: tuple[str, ...] = ()
     horizon_days: int | None = None
@@ -284,7 +287,14 @@ class CaseState:
     @property
     def findings(self) -> tuple[str, ...]:
         """What was recorded of this case's erasures, here and at recipients, that is open to
-        question. Indications for a person to weigh, not determinations."""
+        question. Indications for a person to weigh, not determinations.
+
+        `pack-not-offered` is found here, of the open entries as they stand, and is never frozen
+        into an entry: an offer is open and outlives the erasure, so that whoever has the stream
+        can always look. It means that the stream records no offer, and reads the same whether one
+        was forgotten or was lawfully not made: a reason not to offer is in a restricted stream
+        alone, which is not looked at. What the person is told of their erasure holds no finding.
+        """
         early = any(
             erasure.horizon_passed_on is not None and not erasure.gone_from_backups
             for erasure in self.erasures
@@ -292,6 +302,7 @@ class CaseState:
         found = (
             (any(not e.dual_control for e in self.erasures), "dual-control-not-evidenced"),
             (any(e.backdated for e in self.erasures), "erasure-backdated"),
+            (any(w.versions is None and not w.pack_offered for w in self.erasures), NOT_OFFERED),
             (early, "backup-horizon-stated-early"),
             (self.requests_of_no_share, "request-matches-no-share"),
             (self.confirmations_of_no_share, "confirmation-matches-no-share"),

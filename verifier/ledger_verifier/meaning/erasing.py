@@ -3,9 +3,10 @@
 Guarantees: as the fold of which these are rules (`meaning.case`): pure, total, and of open parts
 alone. An erasure is under dual control only if it names an order of its own stream that stands, and
 both name an actor and a credential, and both of these differ. The ledger erases when it records the
-erasure, and that is when it was; what time was stated is kept beside it. That backups are gone is
-believed no earlier than the horizon declared when the erasure was verified, and that a system has
-erased only where it names an erasure of everything that it had sent.
+erasure, and that is when it was; what time was stated is kept beside it. The person was offered
+their pack if that was recorded since the last erasure of the whole and was no mistake. That backups
+are gone is believed no earlier than the horizon declared when the erasure was verified, and that a
+system has erased only where it names an erasure of everything that it had sent.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ Rule = Callable[[CaseState, Act], Changes]
 
 ORDERED: Final = "erasure.ordered"
 EXECUTED: Final = "erasure.executed"
+PACK_OFFERED: Final = "pack.offered"
 SOURCE_CONFIRMED: Final = "source_erasure.confirmed"
 
 #: What comes with or after an erasure, and seals nothing about the person.
@@ -117,6 +119,11 @@ def _without(requests: tuple[str, ...], act: Act) -> tuple[str, ...]:
     return tuple(request for request in requests if request != answered)
 
 
+def pack_offered(state: CaseState, act: Act) -> Changes:
+    """Nothing by itself: the erasure that follows looks for it among the acts."""
+    return {}
+
+
 def erasure_ordered(state: CaseState, act: Act) -> Changes:
     return {
         "erasure_ordered_on": act.occurred_at,
@@ -136,6 +143,7 @@ def erasure_executed(state: CaseState, act: Act) -> Changes:
         versions=_of(int, said.get("versions")),
         ordered_event=act.text("ordered_event"),
         dual_control=_is_dual(state, act),
+        pack_offered=_is_offered(state, act),
     )
     changes: Changes = {"erasures": (*state.erasures, erasure)}
     if erasure.versions is not None:
@@ -174,6 +182,16 @@ def _is_dual(state: CaseState, act: Act) -> bool:
     )
 
 
+def _is_offered(state: CaseState, act: Act) -> bool:
+    offered = False
+    for earlier in takewhile(lambda earlier: earlier.id != act.id, state.acts):
+        if earlier.type == PACK_OFFERED:
+            offered = offered or not earlier.corrected
+        elif earlier.type == EXECUTED and _whole(dict(earlier.said)):
+            offered = False
+    return offered
+
+
 def erasure_verified(state: CaseState, act: Act) -> Changes:
     said = dict(act.said)
     days = said.get("horizon_days")
@@ -209,6 +227,7 @@ RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     "access_request.received": (request_received, ()),
     "access_request.answered": (request_answered, ("request_event",)),
     "access_request.waived": (request_waived, ("request_event",)),
+    PACK_OFFERED: (pack_offered, ()),
     ORDERED: (erasure_ordered, ("erase_due",)),
     EXECUTED: (erasure_executed, ("through", "versions", "ordered_event")),
     "erasure.verified": (erasure_verified, ("executed_event", "checked", "horizon_days")),
