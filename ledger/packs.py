@@ -1,12 +1,12 @@
 """Bundles of one stream, and packs: such bundles made for somebody, under a signed cover.
 
 Guarantees: packs of one stream for different readers that are made against the same checkpoint hold
-the same entries, proofs and checkpoint, byte for byte, and differ in disclosures and cover alone; a
-cover names the reader, recipient, purpose and last day, and binds every byte. A person's pack says
-nothing of any other stream, and its words are the same whatever it leaves out. The reading is
-recorded before anything is opened, and the making of a pack, with its digest, before it is given
-out. (UK GDPR Art 15, DPA 2018 s.45; docs/formats.md, "Packs". What is opened to whom is in
-`ledger.audiences`.)
+the same entries, proofs and checkpoint, byte for byte, and differ in disclosures, nonce and cover
+alone; a cover names the reader, recipient, purpose and last day, binds every byte, and by the nonce
+fits no other pack. A person's pack says nothing of any other stream, and its words are the same
+whatever it leaves out. The reading is recorded before anything is opened, and the making of a pack,
+with its digest, before it is given out. (UK GDPR Art 15, DPA 2018 s.45; docs/formats.md,
+"Packs". What is opened to whom is in `ledger.audiences`.)
 """
 
 import asyncio
@@ -26,13 +26,14 @@ from ledger.exports.bundles import packed, published_checkpoint, stream_members
 from ledger.intake import LONDON, Draft, split
 from ledger.log.client import WriterClient
 from ledger.log.clock import instant
+from ledger.log.genesis import new_nonce
 from ledger.recording import Recorder
 from ledger.store.base import Store
 from ledger.streams import Consulted, Entry, Streams, openable
 from ledger.submission import Submission
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.formats.cover import COVER, SUBJECT, Cover, digest_of
+from ledger_verifier.formats.cover import COVER, NONCE, SUBJECT, Cover, digest_of, encode_nonce
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
 
 #: What a cover names as the recipient of a person's own pack, whose name is on no file.
@@ -123,11 +124,13 @@ class Packer:
             size=at,
             fields=partial(_opened, credential, wanted, purpose),
         )
-        size, members, digest = await in_vault_thread(self._members, consulted, against)
+        size, members = await in_vault_thread(self._members, consulted, against)
         if wanted is not None:
             assert purpose is not None
             facts = (wanted.audience, wanted.recipient, purpose)
             now = instant(time.time())
+            members.append((NONCE, encode_nonce(new_nonce())))
+            digest = await asyncio.to_thread(digest_of, members)
             cover = Cover(self._origin, *facts, now, wanted.expires_on, digest)
             members.append((COVER, await self._writer.sign(cover.text)))
             sealed = any(name.startswith("disclosures/") for name, _ in members)
@@ -139,12 +142,12 @@ class Packer:
 
     def _members(
         self, consulted: Consulted, against: tuple[int, bytes] | None
-    ) -> tuple[int, Members, str]:
-        """The size of the tree, the members, and their digest."""
+    ) -> tuple[int, Members]:
+        """The size of the tree, and the members."""
         texts = self._streams.disclosures(consulted)
         stored = consulted.found.stored
         size, _, members = stream_members(self._store, stored, texts, against)
-        return size, members, digest_of(members)
+        return size, members
 
 
 def _opened(

@@ -1,7 +1,9 @@
 """Packs: what each kind of reader is given of the same entries, under a signed cover."""
 
 import io
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,10 +16,12 @@ from ledger.application import Ledger
 from ledger.config import DataDirectory
 from ledger.errors import Forbidden, Invalid, NotFound, PurposeRequired
 from ledger.exports.bundles import packed
+from ledger.intake import LONDON
 from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.report.model import Report, Verdict
 from ledger_verifier.formats.bundle import BundleReader
-from ledger_verifier.formats.cover import COVER, SUBJECT, WORDS, Cover
+from ledger_verifier.formats.checkpoint import Checkpoint
+from ledger_verifier.formats.cover import COVER, NONCE, SUBJECT, WORDS, Cover
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.note import Note
@@ -122,10 +126,40 @@ async def test_a_changed_pack_fails(ledger: Ledger, shared_directory: DataDirect
         report = verified(shared_directory, changed)
         assert report.verdict is Verdict.FAILED
         assert any("cover: " in failure.reason for failure in report.failures)
-    without = {name: raw for name, raw in pack.items() if name != COVER}
+    without = {name: raw for name, raw in pack.items() if name not in (COVER, NONCE)}
     report = verified(shared_directory, without)
     assert report.verdict is Verdict.VERIFIED
     assert not any("pack" in line for line in report.shown)
+
+
+async def test_covers_of_packs_of_equal_contents_cannot_be_exchanged(
+    ledger: Ledger, shared_directory: DataDirectory
+) -> None:
+    stream = await a_case(ledger)
+    size = Checkpoint.parse(Note.parse(await ledger.checkpoint()).text).size
+    one = await a_pack(ledger, DPO, stream, "inspector", recipient="ico", at=size)
+    other = await a_pack(
+        ledger, DPO, stream, "inspector", recipient="city-hall", expires_on=_in_days(1), at=size
+    )
+    own = {COVER, NONCE}
+    assert {n: raw for n, raw in one.items() if n not in own} == {
+        n: raw for n, raw in other.items() if n not in own
+    }
+    bare = {name: raw for name, raw in one.items() if name != COVER}
+    for changed, reason in (
+        (one | {COVER: other[COVER]}, "^cover: it was signed over other contents"),
+        (one | {NONCE: other[NONCE]}, "^cover: it was signed over other contents"),
+        (bare, "^nonce: the cover of this pack was taken off"),
+        (one | {NONCE: b"none\n"}, "^nonce: "),
+        ({n: raw for n, raw in one.items() if n != NONCE}, "^cover: the pack has no nonce"),
+    ):
+        report = verified(shared_directory, changed)
+        assert report.verdict is Verdict.FAILED
+        assert any(re.match(reason, failure.reason) for failure in report.failures), report
+
+
+def _in_days(days: int) -> str:
+    return (datetime.now(LONDON).date() + timedelta(days=days)).isoformat()
 
 
 async def test_a_persons_pack_is_the_same_with_and_without_something_withheld(

@@ -22,7 +22,7 @@ from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.formats.bundle import MANIFEST, BundleReader, CaseManifest, decode_disclosures
 from ledger_verifier.formats.checkpoint import Checkpoint
-from ledger_verifier.formats.cover import COVER, SUBJECT, WORDS
+from ledger_verifier.formats.cover import COVER, NONCE, SUBJECT, WORDS
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.formats.entry import StreamRef, decode
 from ledger_verifier.formats.note import Note
@@ -71,7 +71,8 @@ def opened(members: Members) -> set[str]:
 
 def common(members: Members) -> Members:
     """What is not for the reader alone."""
-    return {n: raw for n, raw in members.items() if n != COVER and not n.startswith("disclosures/")}
+    own = {COVER, NONCE}
+    return {n: r for n, r in members.items() if n not in own and not n.startswith("disclosures/")}
 
 
 async def one_of(ledger: Ledger, kind: str) -> StreamRef:

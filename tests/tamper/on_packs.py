@@ -1,9 +1,11 @@
 """Attacks on packs on their way to their readers: the signed cover, and what it covers."""
 
+from dataclasses import replace
 from random import Random
 
 from ledger_verifier.formats.bundle import disclosures_name, entry_name, proof_name
-from ledger_verifier.formats.cover import COVER, WORDS, Cover
+from ledger_verifier.formats.cover import COVER, NONCE, WORDS, Cover, digest_of, encode_nonce
+from ledger_verifier.formats.disclosure import b64url
 from ledger_verifier.formats.note import Note
 from tests.tamper import forge
 from tests.tamper.forge import Signing
@@ -66,6 +68,24 @@ def transplanted(pack: Pack, random: Random) -> Expected:
     others = [other[COVER] for other in pack.subject.packs if other[COVER] != own]
     pack.members[COVER] = random.choice(others)
     return Expected(words=OTHER_CONTENTS)
+
+
+@ATTACKS.kind("the cover of a pack of the same contents for another recipient")
+def exchanged(pack: Pack, random: Random) -> Expected:
+    """Signed by the real key, as the service would have."""
+    pack.choose(random)
+    other = pack.members | {NONCE: encode_nonce(b64url(random.randbytes(16)))}
+    said = Cover.parse(Note.parse(pack.members[COVER]).text)
+    text = replace(said, recipient="city-hall", members=digest_of(other.items())).text
+    pack.members[COVER] = Note(text, (pack.signing.ed25519.sign(text),)).encode()
+    return Expected(words=OTHER_CONTENTS)
+
+
+@ATTACKS.kind("the cover taken off, and the nonce left")
+def uncovered(pack: Pack, random: Random) -> Expected:
+    pack.choose(random)
+    del pack.members[COVER]
+    return Expected(words="^nonce: the cover of this pack was taken off")
 
 
 @ATTACKS.kind("a cover signed by another key")

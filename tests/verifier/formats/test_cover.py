@@ -15,6 +15,7 @@ from ledger_verifier.formats.cover import (
     Cover,
     CoverError,
     digest_of,
+    is_nonce_member,
 )
 from ledger_verifier.formats.note import Ed25519Signer, Note, is_signed_by
 
@@ -75,6 +76,19 @@ def test_words_may_not_be_changed_added_or_left_out() -> None:
     ):
         with pytest.raises(CoverError):
             Cover.parse(changed)
+
+
+def test_a_nonce_has_one_spelling() -> None:
+    assert is_nonce_member(b"A" * 22 + b"\n")
+    for raw in (
+        b"",
+        b"A" * 22,
+        b"A" * 21 + b"B\n",
+        b"A" * 22 + b"\r\n",
+        b"A" * 22 + b"\n\n",
+        b"\xff",
+    ):
+        assert not is_nonce_member(raw)
 
 
 @given(st.text(max_size=400))

@@ -2,8 +2,9 @@
 
 Guarantees: what `Cover.parse` accepts is exactly what `Cover.text` writes, words included, so that
 two packs for the same kind of reader differ in nothing but their facts; the digest covers the name
-and every byte of every other member. A person's pack always carries the same words, whether or not
-anything was left out of it (docs/formats.md, "Packs").
+and every byte of every other member, a nonce among them, so that a cover is of one pack alone. A
+person's pack always carries the same words, whether or not anything was left out of it
+(docs/formats.md, "Packs").
 """
 
 import re
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from ledger_verifier.formats.entry import is_code, is_day, is_hex64, is_instant
+from ledger_verifier.formats.entry import is_code, is_day, is_hex64, is_instant, is_nonce
 from ledger_verifier.formats.errors import FormatError
 
 COVER: Final = "cover"
+#: The member by which no two packs have the same contents; one without a cover has lost it.
+NONCE: Final = "nonce"
+MAX_NONCE: Final = 23
 MAX_COVER: Final = 16 * 1024
 FORMAT: Final = "hub-ledger/cover@v1"
 _ORIGIN = re.compile(r"[^\s+]{1,255}")
@@ -110,6 +114,16 @@ class Cover:
             raise CoverError("the cover's times are malformed")
         if not is_hex64(self.members):
             raise CoverError("the cover's digest is malformed")
+
+
+def encode_nonce(nonce: str) -> bytes:
+    """The member of a nonce: 128 random bits in base64url, and a newline."""
+    return f"{nonce}\n".encode("ascii")
+
+
+def is_nonce_member(raw: bytes) -> bool:
+    """Whether `encode_nonce` could have made this of a nonce."""
+    return raw.isascii() and raw[-1:] == b"\n" and is_nonce(raw[:-1].decode("ascii"))
 
 
 def digest_of(members: Iterable[tuple[str, bytes]]) -> str:

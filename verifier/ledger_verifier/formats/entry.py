@@ -149,6 +149,11 @@ def is_digest(value: object) -> bool:
     return type(value) is str and _DIGEST.fullmatch(value) is not None
 
 
+def is_nonce(value: object) -> bool:
+    """Whether a value is 128 bits in base64url, unpadded."""
+    return isinstance(value, str) and _NONCE.fullmatch(value) is not None
+
+
 def is_hex64(value: object) -> bool:
     """Whether the value is 32 bytes in lower-case hexadecimal."""
     return type(value) is str and _HEX64.fullmatch(value) is not None
