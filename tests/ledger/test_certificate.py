@@ -392,13 +392,16 @@ def test_the_command(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert run("certificate", lacking) == 4
     assert run("certificate", {**made.subject, "checkpoint": b"junk\n"}) == 1
     # Mix-ups are told, and are no failures.
-    assert run("bundle", made.controller) == 2
-    assert "ledger-verify certificate" in capsys.readouterr().err
+    for form in (made.controller, made.subject):
+        assert run("bundle", form) == 2
+        told = capsys.readouterr().err
+        assert "is an erasure certificate, not a bundle: check it with: ledger-verify cert" in told
     case = {name: raw for name, raw in made.controller.items() if name != CERTIFICATE}
     assert run("certificate", case) == 2
     assert "ledger-verify bundle" in capsys.readouterr().err
     file.write_bytes(b"PK\3\4cut short")
     assert main(["certificate", str(file), "--policy", policy]) == 1
     file.write_bytes(b"junk")
-    assert main(["certificate", str(file), "--policy", policy]) == 4
-    assert main(["certificate", str(tmp_path / "gone"), "--policy", policy]) == 4
+    assert main(["certificate", str(file), "--policy", policy]) == 2
+    assert "is not an erasure certificate" in capsys.readouterr().err
+    assert main(["certificate", str(tmp_path / "gone"), "--policy", policy]) == 2

@@ -22,7 +22,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.certificate import verify_certificate
 from ledger_verifier.audit.engine import Options, verify_log
-from ledger_verifier.audit.given import Trust, UsageError, is_kind, read, read_policy, trust
+from ledger_verifier.audit.given import (
+    Trust,
+    UsageError,
+    ends_as_bundle,
+    is_kind,
+    open_given,
+    read_policy,
+    trust,
+)
 from ledger_verifier.audit.identity import VERSION, source_sha256
 from ledger_verifier.audit.kinds import LOOKED_AT, Kind, kind_of
 from ledger_verifier.audit.outputs import Outputs, say, show
@@ -199,7 +207,7 @@ def _run_log(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) 
 def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Outputs) -> Report:
     known = trust(arguments.policy, arguments.since, arguments.state)
     path = Path(arguments.file)
-    bundle = _open_bundle(path, known, stack)
+    bundle = _open_bundle(path, "a bundle", known, stack)
     if isinstance(bundle, Report):
         return bundle
     if CERTIFICATE in bundle and not BundleLogReader.has_tiles(bundle):
@@ -222,18 +230,26 @@ def _run_bundle(arguments: argparse.Namespace, stack: ExitStack, outputs: Output
     return report
 
 
-def _open_bundle(path: Path, known: Trust, stack: ExitStack) -> BundleReader | Report:
-    """The bundle in a file, or the report on a file that is none."""
+def _open_bundle(path: Path, what: str, known: Trust, stack: ExitStack) -> BundleReader | Report:
+    """The bundle in a file that is to be `what`, or the report on one that is damaged. Raises
+    UsageError for a file that is none, and shows no trace of having been one."""
+    file = stack.enter_context(open_given(path))
     try:
-        file = stack.enter_context(path.open("rb"))
-        start = file.read(LOOKED_AT)
+        begins = is_kind(Kind.BUNDLE, path, file.read(LOOKED_AT), what)
+        ends = ends_as_bundle(file)
     except OSError as error:
         reason = f"{path.name} cannot be read: {error.strerror}"
         return unread_report("bundle", known.policy, known.digest, reason)
-    if not is_kind(Kind.BUNDLE, path, start):
+    if not begins and not ends:
+        raise UsageError(
+            f"{path.name} is not {what}: that is a ZIP archive, and this file neither begins nor "
+            "ends as one does. It may be a page or a message that was saved under the name: look "
+            "for the file that you were given, or ask for it again"
+        )
+    if not begins:
         reason = (
             f"{path.name} is not a bundle: a bundle is a ZIP archive, and this file does not "
-            "begin as one does. Ask for the file again"
+            "begin as one does, though it ends so. Ask for the file again"
         )
         return unread_report("bundle", known.policy, known.digest, reason)
     try:
@@ -249,7 +265,7 @@ def _open_bundle(path: Path, known: Trust, stack: ExitStack) -> BundleReader | R
 def _run_certificate(arguments: argparse.Namespace, stack: ExitStack, _outputs: Outputs) -> Report:
     policy, digest = read_policy(arguments.policy)
     path = Path(arguments.file)
-    bundle = _open_bundle(path, Trust(policy, digest), stack)
+    bundle = _open_bundle(path, "an erasure certificate", Trust(policy, digest), stack)
     if isinstance(bundle, Report):
         return bundle
     if CERTIFICATE not in bundle:
@@ -291,7 +307,8 @@ def _run_receipt(arguments: argparse.Namespace, _stack: ExitStack, _outputs: Out
     contents: list[bytes] = []
     for name in (arguments.file, arguments.entry):
         try:
-            contents.append(read(Path(name), LOOKED_AT))
+            with open_given(Path(name)) as file:
+                contents.append(file.read(LOOKED_AT + 1))
         except OSError as error:
             reason = f"{Path(name).name} cannot be read: {error.strerror}"
             return unread_report("receipt", policy, digest, reason)

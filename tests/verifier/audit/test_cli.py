@@ -166,18 +166,19 @@ def test_a_receipt(capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_p
     entry.write_bytes(WORLD.entries[41])
     assert as_object(capsysbinary, *given)["verdict"] == "FAILED"
     entry.unlink()
-    assert as_object(capsysbinary, *given)["verdict"] == "UNVERIFIABLE"
+    code, out, err = called(capsysbinary, *given)
+    assert (code, out) == (2, "")
+    assert "entry.json cannot be opened" in err
 
 
 def test_files_that_are_not_there(
     capsysbinary: pytest.CaptureFixture[bytes], trust: str, good: str, tmp_path: Path
 ) -> None:
     absent = str(tmp_path / "absent")
-    value = as_object(capsysbinary, "bundle", absent, "--policy", trust)
-    assert value["verdict"] == "UNVERIFIABLE"
-    assert "absent cannot be read" in value["lacking"][0]
-    assert as_object(capsysbinary, "bundle", str(tmp_path), "--policy", trust)["lacking"]
     for wrong in (
+        ("bundle", absent, "--policy", trust),
+        ("bundle", str(tmp_path), "--policy", trust),
+        ("receipt", absent, "--entry", absent, "--policy", trust),
         ("bundle", good, "--policy", absent),
         ("bundle", good, "--policy", good),
         ("bundle", good, "--policy", trust, "--since", absent),
@@ -322,9 +323,12 @@ def test_a_progress_bar_for_people_alone(trust: str, good: str) -> None:
 
 
 def test_control_codes_of_a_terminal_are_not_passed_on(
-    capsysbinary: pytest.CaptureFixture[bytes], trust: str, tmp_path: Path
+    capsysbinary: pytest.CaptureFixture[bytes], trust: str, good: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "\x1b[31mred [bold]x"
+    code, _, err = called(capsysbinary, "bundle", str(path), "--policy", trust)
+    assert (code, "\x1b" in err, "red [bold]x" in err) == (2, False, True)
+    path.write_bytes(b"altered" + Path(good).read_bytes())
     code, out, _ = called(capsysbinary, "bundle", str(path), "--policy", trust)
     assert code == 4
     assert "\x1b" not in out

@@ -164,8 +164,9 @@ def test_a_report_that_cannot_be_printed_keeps_the_verdicts_exit_code(
 ) -> None:
     code, err = printing(PLACES[place](), "bundle", bad, "--policy", trust)
     assert (code, err.rpartition("It says ")[2]) == (1, "FAILED\n")
-    absent = str(tmp_path / "absent")
-    assert printing(PLACES[place](), "bundle", absent, "--policy", trust)[0] == 4
+    begun_anew = tmp_path / "begun anew"
+    begun_anew.write_bytes(b"altered" + Path(bad).read_bytes())
+    assert printing(PLACES[place](), "bundle", str(begun_anew), "--policy", trust)[0] == 4
 
 
 def test_neither_report_nor_error_can_be_printed(trust: str, good: str) -> None:

@@ -4,6 +4,7 @@ Guarantees: whatever of it cannot be used is UsageError (or StateError), before 
 and says what is wrong with which file. Every file is read up to its limit and no further.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -20,6 +21,9 @@ from ledger_verifier.formats.policy import MAX_POLICY, Policy
 from ledger_verifier.formats.proof import MAX_PROOF
 
 _ZIP_START: Final = b"PK\3\4"
+#: What a ZIP archive without comment ends with begins so, and is so long.
+_ZIP_END: Final = b"PK\5\6"
+_END_BYTES: Final = 22
 
 
 class UsageError(Exception):
@@ -37,15 +41,33 @@ class Trust:
     state: State | None = None
 
 
-def is_kind(wanted: Kind, path: Path, start: bytes) -> bool:
+def open_given(path: Path) -> BinaryIO:
+    """A file that was named on the command line, open to read; raises UsageError."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be opened: {error.strerror}. Give the path of the file to check"
+        ) from error
+
+
+def ends_as_bundle(file: BinaryIO) -> bool:
+    """Whether the last bytes are those of a bundle, whatever comes before; raises OSError."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END_BYTES))
+    return file.read(_END_BYTES).startswith(_ZIP_END)
+
+
+def is_kind(wanted: Kind, path: Path, start: bytes, called: str | None = None) -> bool:
     """Whether a file is one of this kind, or begins as one does; raises UsageError when it is a
-    whole one of another. `start` is its first LOOKED_AT bytes."""
+    whole one of another. `start` is its first LOOKED_AT bytes; `called` is what the user knows it
+    as, where that is not the kind."""
     if begins_as(wanted, start):
         return True
     kind = kind_of(start, path)
     if kind is None or kind is wanted:
         return kind is wanted
-    raise UsageError(f"{path.name} is {kind}, not {wanted}: {BELONGS[kind]}")
+    raise UsageError(f"{path.name} is {kind}, not {called or wanted}: {BELONGS[kind]}")
 
 
 def trust(policy_file: str, since: Sequence[str], state_file: str | None) -> Trust:

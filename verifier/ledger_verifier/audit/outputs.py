@@ -22,7 +22,7 @@ from ledger_verifier.audit.readers.recording import RecordingReader
 from ledger_verifier.audit.report.as_json import as_json
 from ledger_verifier.audit.report.model import Report
 from ledger_verifier.audit.report.save import save_html
-from ledger_verifier.audit.report.terminal import print_report
+from ledger_verifier.audit.report.terminal import print_report, printable
 from ledger_verifier.audit.state import State, StateError
 from ledger_verifier.formats.errors import BundleError
 
@@ -120,7 +120,7 @@ def say(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        print(f"ledger-verify: {text}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"ledger-verify: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
     except OSError:
         _forsake(sys.stderr)
 

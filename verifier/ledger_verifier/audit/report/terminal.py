@@ -110,7 +110,9 @@ def _list(console: Console, lines: Iterable[str]) -> None:
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
-    clean = "".join(
-        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-    console.print(Text(clean, style=style), soft_wrap=True)
+    console.print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
