@@ -42,7 +42,8 @@ class Invalid(LedgerError):
 
 
 class Malformed(LedgerError):
-    """What was sent beside an event is not well formed; `fields` names every bad member."""
+    """What was sent is no event, and not well formed; `fields` names every bad member, those of a
+    query as `?name`."""
 
     slug = "invalid-request"
 

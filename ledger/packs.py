@@ -21,7 +21,7 @@ from ledger.access import Credential, Operation, Owner, check_operation
 from ledger.audiences import check_pack, opened_for
 from ledger.catalogue import CATALOGUE
 from ledger.consultation import COPIES, PRODUCED, check_actor, check_purpose
-from ledger.errors import FieldError, Invalid
+from ledger.errors import FieldError, Malformed
 from ledger.exports.bundles import packed, published_checkpoint, stream_members
 from ledger.intake import LONDON, Draft, split
 from ledger.log.client import WriterClient
@@ -41,6 +41,9 @@ PERSON: Final = "person"
 #: Days until a pack is to be destroyed unless another day is asked for, and the most there may be.
 DEFAULT_DAYS: Final = 90
 MAX_DAYS: Final = 366
+CODE_FORM: Final = (
+    "must be the code of an organisation: 2 to 40 lower-case letters, digits and hyphens"
+)
 Members = list[tuple[str, bytes]]
 
 
@@ -54,23 +57,23 @@ class Wanted:
 
 
 def wanted_pack(audience: str, recipient: str | None, expires_on: str | None) -> Wanted:
-    """What pack is asked for, with what was left out; raises Invalid."""
+    """What pack is asked for, with what was left out; raises Malformed."""
     today = datetime.now(LONDON).date()
+    last = today + timedelta(days=MAX_DAYS)
     faults = []
     if audience == SUBJECT:
         if recipient not in (None, PERSON):
             faults.append(FieldError("?recipient", "is not named in a person's own pack"))
         recipient = PERSON
     elif recipient is None or not entries.is_code(recipient):
-        faults.append(FieldError("?recipient", "must be the code of an organisation"))
+        faults.append(FieldError("?recipient", CODE_FORM))
     if expires_on is None:
         expires_on = (today + timedelta(days=DEFAULT_DAYS)).isoformat()
-    elif not entries.is_day(expires_on) or not (
-        today <= date.fromisoformat(expires_on) <= today + timedelta(days=MAX_DAYS)
-    ):
-        faults.append(FieldError("?expires", f"must be a day at most {MAX_DAYS} days from now"))
+    elif not entries.is_day(expires_on) or not (today <= date.fromisoformat(expires_on) <= last):
+        bounds = f"must be a day in the form YYYY-MM-DD, from {today} to {last}"
+        faults.append(FieldError("?expires", bounds))
     if faults:
-        raise Invalid("The pack cannot be made as asked for.", faults)
+        raise Malformed("The pack cannot be made as asked for.", faults)
     return Wanted(audience, recipient or "", expires_on)
 
 

@@ -97,7 +97,6 @@ _PARAMETERS: Final = (
 )
 _PROBLEMS: Final = (
     "invalid-request",
-    "invalid-event",
     "actor-required",
     "purpose-required",
     "reason-required",

@@ -14,9 +14,10 @@ import pytest_asyncio
 from ledger.access import Credential, Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
-from ledger.errors import Forbidden, Invalid, NotFound, PurposeRequired
+from ledger.errors import Forbidden, Malformed, NotFound, PurposeRequired
 from ledger.exports.bundles import packed
 from ledger.intake import LONDON
+from ledger.packs import MAX_DAYS
 from ledger_verifier.audit.case import verify_case
 from ledger_verifier.audit.report.model import Report, Verdict
 from ledger_verifier.formats.bundle import BundleReader
@@ -194,17 +195,22 @@ async def test_what_may_not_be_made_is_refused(ledger: Ledger) -> None:
                 audience,
                 **({} if audience == "subject" else {"recipient": "ico"}),
             )
-    for named in (
-        {},
-        {"recipient": "A Person"},
-        {"recipient": "ico", "expires_on": "2020-01-01"},
-        {"recipient": "ico", "expires_on": "2999-01-01"},
-        {"recipient": "ico", "expires_on": "soon"},
+    for audience, named, parameter in (
+        ("auditor", {}, "?recipient"),
+        ("auditor", {"recipient": "A Person"}, "?recipient"),
+        ("auditor", {"recipient": "ico", "expires_on": "2020-01-01"}, "?expires"),
+        ("auditor", {"recipient": "ico", "expires_on": _in_days(MAX_DAYS + 1)}, "?expires"),
+        ("auditor", {"recipient": "ico", "expires_on": "soon"}, "?expires"),
+        ("subject", {"recipient": "ico"}, "?recipient"),
     ):
-        with pytest.raises(Invalid):
-            await a_pack(ledger, DPO, stream, "auditor", **named)
-    with pytest.raises(Invalid):
-        await a_pack(ledger, DPO, stream, "subject", recipient="ico")
+        with pytest.raises(Malformed) as caught:
+            await a_pack(ledger, DPO, stream, audience, **named)
+        assert caught.value.slug == "invalid-request"
+        (fault,) = caught.value.fields
+        assert fault.pointer == parameter
+        if parameter == "?expires":
+            assert "YYYY-MM-DD" in fault.reason
+            assert f"from {_in_days(0)} to {_in_days(MAX_DAYS)}" in fault.reason
     with pytest.raises(PurposeRequired):
         await ledger.bundle(DPO, stream, "subject", actor=ACTOR, purpose=None)
     with pytest.raises(NotFound):
