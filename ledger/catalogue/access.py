@@ -27,6 +27,9 @@ from ledger.catalogue.sharing import CountBand
 
 EXAMPLE_READING = "019c22ad-a010-7d8a-956e-ae47d20b52cf"
 
+#: More names than the types of any one kind of stream seal (a test of the catalogue holds it so).
+MAX_FIELDS_OPENED = 160
+
 CasePurpose = Literal[
     "support",
     "safeguarding",
@@ -113,6 +116,16 @@ class RecordConsultedInBulk(RecordConsulted):
     bulk_reason: Coded[BulkReason | None] = Field(
         default=None,
         description="Why the reader opens the sealed fields of 20 or more streams within a day.",
+    )
+
+
+class RecordConsultedWhole(RecordConsultedInBulk):
+    """`record.consulted` at schema 3: a bundle may open every sealed field that there is."""
+
+    about: ClassVar[Declaration] = dataclasses.replace(RecordConsulted.about, schema=3)
+
+    fields_opened: Coded[Annotated[list[FieldName], Several(0, MAX_FIELDS_OPENED)]] = Field(
+        description="Names of the sealed fields that were opened; may be empty."
     )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 import orjson
+import pytest
 
 from ledger.catalogue import CATALOGUE
 from ledger_verifier.formats import entry as entries
@@ -60,3 +61,13 @@ def test_examples_can_follow_one_another() -> None:
     assert touched[:4] == ["case.closed", "pack.offered", "erasure.ordered", "erasure.executed"]
     assert executed["data"]["ordered_event"] == ordered["id"]
     assert {by_type[one]["data"]["executed_event"] for one in touched[4:]} == {executed["id"]}
+
+
+@pytest.mark.parametrize("kind", ["access", "case", "content", "party", "restricted"])
+def test_a_reading_can_name_every_field_that_a_stream_may_seal(kind: str) -> None:
+    names = {
+        name for one in CATALOGUE.registrations() if kind in one.stream_kinds for name in one.sealed
+    }
+    reading = CATALOGUE.get("record.consulted")
+    assert reading is not None
+    reading.validate({**reading.example["data"], "fields_opened": sorted(names)})
