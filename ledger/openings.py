@@ -1,4 +1,4 @@
-"""Openings: how many streams' sealed fields one reader has opened within a day.
+"""Openings: how many streams' sealed fields one person or token has opened within a day.
 
 Guarantees: a stream counts from before its fields are opened, through restarts, and once however
 often it is opened; nothing older than a day counts, or is kept once the next is noted. A stream is
@@ -33,16 +33,21 @@ class Openings:
             )
 
     def note(self, credential: Credential, actor: str | None, stream: str) -> int:
-        """Note that a reader opens a stream's fields: the person, whatever the token, or else the
-        token. Returns of how many streams that reader has within a day, with this one."""
-        reader, now = actor or credential.public_id, self._clock()
+        """Note that a stream's fields are opened. It counts for the person, whatever the token, and
+        for the token, whoever it names: a reference is a claim, and one can be made up for every
+        stream. Returns of how many streams the one or the other has within a day, with this one,
+        whichever is more."""
+        readers, now = sorted({credential.public_id, actor or credential.public_id}), self._clock()
         with self._database.transaction() as rows:
             rows.execute("DELETE FROM openings WHERE opened_at <= ?", (int(now - DAY_SECONDS),))
-            rows.execute(
-                "INSERT INTO openings (reader, stream, opened_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (reader, stream) DO UPDATE SET opened_at = excluded.opened_at",
-                (reader, sha256(f"{reader} {stream}".encode()).hexdigest(), int(now)),
-            )
-            rows.execute("SELECT COUNT(*) FROM openings WHERE reader = ?", (reader,))
-            row = rows.fetchone()
-        return 0 if row is None else int(row[0])
+            counts = []
+            for reader in readers:
+                rows.execute(
+                    "INSERT INTO openings (reader, stream, opened_at) VALUES (?, ?, ?)"
+                    " ON CONFLICT (reader, stream) DO UPDATE SET opened_at = excluded.opened_at",
+                    (reader, sha256(f"{reader} {stream}".encode()).hexdigest(), int(now)),
+                )
+                rows.execute("SELECT COUNT(*) FROM openings WHERE reader = ?", (reader,))
+                row = rows.fetchone()
+                counts.append(0 if row is None else int(row[0]))
+        return max(counts)

@@ -146,6 +146,9 @@ async def test_opening_those_of_many_people_needs_a_reason(ledger: Ledger) -> No
     for reason in (None, "curiosity"):
         with pytest.raises(ReasonRequired):
             await ledger.sealed(dpo, last.position, actor, "review", reason)
+        # Another name with the same token is the same reader.
+        with pytest.raises(ReasonRequired):
+            await ledger.sealed(dpo, last.position, str(uuid4()), "review", reason)
         with pytest.raises(ReasonRequired):
             await ledger.bundle(dpo, last.stream, actor=actor, purpose="review", reason=reason)
         with pytest.raises(ReasonRequired):
@@ -153,8 +156,9 @@ async def test_opening_those_of_many_people_needs_a_reason(ledger: Ledger) -> No
                 dpo, last.stream, "subject", actor=actor, purpose="review", reason=reason
             )
     assert await size_of(ledger) == size
-    # Another person may, and so may the same one where nothing sealed is opened.
-    await ledger.sealed(dpo, last.position, str(uuid4()), "review")
+    # Another person with a token of their own may, and so may the same one where nothing sealed is
+    # opened.
+    await ledger.sealed(credential(Role.DPO), last.position, str(uuid4()), "review")
     await ledger.bundle(dpo, last.stream, actor=actor)
     await ledger.sealed(dpo, last.position, actor, "review", "inspection")
     position = await size_of(ledger) - 1
