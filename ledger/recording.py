@@ -32,7 +32,7 @@ from ledger.lookup import Lookup
 from ledger.named import NAMED, NAMING, check_names
 from ledger.opening import Opener
 from ledger.receipts import ReceiptMaker
-from ledger.refusal import FINAL, at, foresee, given_up, refusal
+from ledger.refusal import FINAL, at, foresee, given_up, prefix_of, refusal
 from ledger.retention import DECIDING, ORDER
 from ledger.retries import Retries, stand_ins
 from ledger.scanning import Executed
@@ -113,7 +113,7 @@ class Recorder:
                 items = [drafts[key] for key in new]
                 indexes = [first[key] for key in new]
                 # Whose the streams are comes first: what is in them is not for others to learn.
-                foresee(credential, items, indexes, heads, gone)
+                foresee(credential, items, indexes, len(submissions), heads, gone)
                 pins = await self._named(
                     {index: submissions[index] for index in indexes}, len(submissions)
                 )
@@ -126,7 +126,8 @@ class Recorder:
                 if isinstance(outcome, Refused):
                     if outcome.why in FINAL:
                         stream = items[outcome.index].submission.stream
-                        raise refusal(credential, outcome, indexes, stream)
+                        prefix = prefix_of(indexes[outcome.index], len(submissions))
+                        raise refusal(credential, outcome, prefix, stream)
                     last = outcome.why
                     continue
                 results.update(zip(new, outcome, strict=True))

@@ -2,7 +2,7 @@
 a caller is shown for what the writer refused.
 
 Guarantees: whose a stream is comes before what is in it; an error names the event of a batch by its
-index, and repeats no value.
+index in the batch as it was sent, whatever of it was recorded before, and repeats no value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,16 @@ from ledger_verifier.formats.entry import StreamRef
 FINAL = frozenset({VERSION, HUB, AHEAD, NOTHING, TAKEN})
 
 
+def prefix_of(index: int, count: int) -> str:
+    """What the pointers to an event of a submission of `count` begin with."""
+    return f"/{index}" if count > 1 else ""
+
+
 class at:  # noqa: N801 - reads as a preposition at its one use
     """Names the event of a batch in the errors raised about it."""
 
     def __init__(self, index: int, count: int) -> None:
-        self._prefix = f"/{index}" if count > 1 else ""
+        self._prefix = prefix_of(index, count)
 
     def __enter__(self) -> None:
         return None
@@ -50,23 +55,25 @@ def foresee(
     credential: Credential,
     items: Sequence[Draft],
     indexes: Sequence[int],
+    count: int,
     heads: Mapping[str, StreamHead],
     gone: Gone,
 ) -> None:
     """Refuse what the writer would refuse by the heads of the streams as they are, before keys are
-    made for it, and what has expired. The writer looks again, under the lock."""
+    made for it, and what has expired. The writer looks again, under the lock. The items are at
+    these indexes of a submission of `count`."""
     seen: dict[str, int] = {}
-    for place, item in enumerate(items):
+    for place, (item, index) in enumerate(zip(items, indexes, strict=True)):
         submission, head = item.submission, heads.get(item.stream)
         if item.event_type.recipient and not credential.all:
-            with at(indexes[place], len(indexes)):
+            with at(index, count):
                 _check_speaks_for_itself(credential, submission)
                 _check_expects_nothing(submission)
         if item.stream in gone.streams or item.key in gone.ids:
-            with at(indexes[place], len(indexes)):
+            with at(index, count):
                 _refuse_expired(item, gone)
         if submission.type == ERASURE:
-            with at(indexes[place], len(indexes)):
+            with at(index, count):
                 _check_erasure(credential, head, item.stream in seen)
         version = seen.get(item.stream, 0 if head is None else head.version)
         refused: Refused | None = None
@@ -75,7 +82,7 @@ def foresee(
         elif submission.expected_version not in (None, version):
             refused = Refused(VERSION, place, version)
         if refused is not None:
-            raise refusal(credential, refused, indexes, submission.stream)
+            raise refusal(credential, refused, prefix_of(index, count), submission.stream)
         seen[item.stream] = version + 1
 
 
@@ -144,9 +151,9 @@ def given_up(why: str) -> LedgerError:
 
 
 def refusal(
-    credential: Credential, refused: Refused, indexes: Sequence[int], stream: StreamRef
+    credential: Credential, refused: Refused, prefix: str, stream: StreamRef
 ) -> LedgerError:
-    prefix = f"/{indexes[refused.index]}" if len(indexes) > 1 else ""
+    """What the caller is shown for an event that was refused, whose pointers begin so."""
     if refused.why == VERSION:
         # How long a stream is, is for those who may read it.
         shown = may_read_kind(credential, stream.kind)

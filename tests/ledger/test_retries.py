@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest_asyncio
 from ledger.access import Role
 from ledger.application import Ledger
 from ledger.config import DataDirectory
-from ledger.errors import DuplicateConflict
+from ledger.errors import DuplicateConflict, LedgerError
 from ledger.initialise import initialise, join
 from ledger.log.guard import remembered
 from ledger_verifier.formats.checkpoint import Checkpoint
@@ -123,3 +124,28 @@ async def test_what_another_replica_committed_is_in_the_guard_before_it_is_shown
         assert size_of(remembered(two.guard_path)) <= recorded.position
         await ASKED[name](second, submission.stream, submission, recorded.position)
         assert size_of(remembered(two.guard_path)) > recorded.position
+
+
+async def test_a_fault_is_named_by_its_place_in_the_whole_batch(ledger: Ledger) -> None:
+    """Whatever of the batch was recorded before: also where the faulty one alone is new."""
+    retried, other = identified(), identified()
+    await ledger.record(DPO, [retried, other])
+    for faulty, pointer in (
+        (replace(act("case.closed", retried.stream), expected_version=9), "/expectedversion"),
+        (replace(act("case.closed", retried.stream), hub="E09000001"), "/hub"),
+        (act("erasure.executed"), "/subject"),
+        (act("content.referred", StreamRef("content", other.stream.id)), "/subject"),
+        (replace(act("case.closed", retried.stream), time=ahead()), "/time"),
+    ):
+        for batch in ([retried, faulty], [retried, other, faulty]):
+            with pytest.raises(LedgerError) as caught:
+                await ledger.record(DPO, batch)
+            assert [one.pointer for one in caught.value.fields] == [f"/{len(batch) - 1}{pointer}"]
+        with pytest.raises(LedgerError) as caught:
+            await ledger.record(DPO, [faulty])
+        assert [one.pointer for one in caught.value.fields] == [pointer]
+
+
+def ahead() -> str:
+    """A day that is well ahead."""
+    return (datetime.now(UTC) + timedelta(days=3)).date().isoformat()
