@@ -43,6 +43,18 @@ def path_uuid(request: web.Request, name: str) -> str:
     return text
 
 
+def chosen_uuid(request: web.Request, name: str) -> str:
+    """A lower-case UUID in the path that the caller makes up; raises InvalidRequest for anything
+    else. There is nothing to be found under it yet."""
+    text = request.match_info[name]
+    if not entries.is_uuid(text):
+        raise InvalidRequest(
+            "The address is malformed; nothing was recorded.",
+            [FieldError(f"{{{name}}}", "must be a lower-case UUID of version 4 or 7")],
+        )
+    return text
+
+
 class Query:
     """The query of a request whose route takes exactly `names`.
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from api.body import read_body
 from api.door import CREDENTIAL, LEDGER
-from api.parameters import Query, actor_given, actor_of, path_uuid, purpose_of
+from api.parameters import Query, actor_given, actor_of, chosen_uuid, path_uuid, purpose_of
 from api.problems import UnsupportedMediaType
 from api.replies import json_reply
 from api.routes.entries import LOG_PURPOSE_PARAMETER, READER_PARAMETER, RECORDING
@@ -26,7 +26,7 @@ BODY_LIMIT: Final = 16 * 1024
 async def register(request: web.Request) -> web.StreamResponse:
     """Register a reference that the hub's system made at random."""
     Query(request).check()
-    reference, actor = path_uuid(request, "reference"), actor_given(request)
+    reference, actor = chosen_uuid(request, "reference"), actor_given(request)
     body = await _body(request)
     done = await request.app[LEDGER].register_staff(request[CREDENTIAL], reference, body, actor)
     return json_reply(done.to_json(), 201 if done.created else 200)

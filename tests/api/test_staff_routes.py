@@ -1,5 +1,6 @@
 """`/v1/staff` as HTTP sees it: what reaches the ledger, and what is refused before that."""
 
+import json
 from typing import Any
 
 import pytest
@@ -78,20 +79,20 @@ async def test_what_is_refused_before_the_ledger(
     machine = {**headers_for(ledger, credential(Role.STANDARDS, machine=True)), **WHO}
     nobody = {name: value for name, value in standards.items() if name != "Actor"}
     submitter, here = token(Role.SUBMITTER), f"/v1/staff/{REFERENCE}"
-    json, text = "application/json", "text/plain"
+    as_json, text = "application/json", "text/plain"
     tried: list[tuple[str, str, dict[str, str], bytes, str, int]] = [
-        ("POST", ADDRESSES[0], machine, b"{}", json, 403),
-        ("POST", ADDRESSES[1], machine, b"{}", json, 403),
-        ("POST", ADDRESSES[0], nobody, b"{}", json, 400),
-        ("POST", ADDRESSES[1].replace(OPENING, "1"), standards, b"{}", json, 404),
-        ("POST", ADDRESSES[0] + "?name=x", standards, b"{}", json, 400),
-        ("PUT", here, submitter, f'{{"name": "{SECRET}"'.encode(), json, 400),
-        ("PUT", here, submitter, f'{{"name": "{SECRET}", "name": "x"}}'.encode(), json, 400),
-        ("PUT", here, submitter, b" " * (16 * 1024 + 1), json, 413),
+        ("POST", ADDRESSES[0], machine, b"{}", as_json, 403),
+        ("POST", ADDRESSES[1], machine, b"{}", as_json, 403),
+        ("POST", ADDRESSES[0], nobody, b"{}", as_json, 400),
+        ("POST", ADDRESSES[1].replace(OPENING, "1"), standards, b"{}", as_json, 404),
+        ("POST", ADDRESSES[0] + "?name=x", standards, b"{}", as_json, 400),
+        ("PUT", here, submitter, f'{{"name": "{SECRET}"'.encode(), as_json, 400),
+        ("PUT", here, submitter, f'{{"name": "{SECRET}", "name": "x"}}'.encode(), as_json, 400),
+        ("PUT", here, submitter, b" " * (16 * 1024 + 1), as_json, 413),
         ("PUT", here, submitter, b"{}", text, 415),
-        ("PUT", "/v1/staff/Rosalind", submitter, b"{}", json, 404),
-        ("GET", here, submitter, b"", json, 405),
-        ("GET", "/v1/staff", submitter, b"", json, 404),
+        ("PUT", "/v1/staff/Rosalind", submitter, b"{}", as_json, 400),
+        ("GET", here, submitter, b"", as_json, 405),
+        ("GET", "/v1/staff", submitter, b"", as_json, 404),
     ]
     for method, address, headers, body, kind, status in tried:
         reply = await client.request(
@@ -100,3 +101,8 @@ async def test_what_is_refused_before_the_ledger(
         assert reply.status == status, (method, address)
         assert SECRET not in await reply.text()
     assert ledger.calls == []
+    reply = await client.put(f"/v1/staff/{SECRET}", json=PERSON, headers=submitter)
+    problem = await reply.json()
+    assert problem["type"].endswith(":invalid-request")
+    assert [one["pointer"] for one in problem["errors"]] == ["{reference}"]
+    assert SECRET not in json.dumps(problem)
