@@ -120,14 +120,16 @@ def _check_is_empty(database: str) -> None:
         )
     import psycopg
 
+    from ledger.store.postgres import holds_log
+
     try:
         with closing(psycopg.connect(database, connect_timeout=10)) as connection:
-            row = connection.execute("SELECT to_regclass('head') IS NOT NULL").fetchone()
+            there = holds_log(connection)
     except psycopg.Error as error:
         raise ConfigurationError(
             "The database cannot be reached. Check the URL, and that it accepts connections."
         ) from error
-    if row is not None and row[0]:
+    if there:
         raise ConfigurationError("There is a ledger in this database already.")
 
 

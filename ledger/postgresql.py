@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 import psycopg
 import psycopg_pool
+from psycopg.rows import tuple_row
 
 from ledger.database import Cursor
 
@@ -43,6 +44,13 @@ class _PostgresCursor:
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self._cursor.fetchall()
+
+
+def has_table(connection: "psycopg.Connection[Any]", table: str) -> bool:
+    """Whether a database has a table of that name, as its connection looks for names."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+        return cursor.fetchone() == (True,)
 
 
 class _Executes(Protocol):

@@ -28,6 +28,7 @@ from ledger.database import (
     open_database,
 )
 from ledger.errors import ConfigurationError, IntegrityAlarm
+from ledger.postgresql import has_table
 from ledger.store.expiry import NO_STREAM
 from ledger.vault.erasure import Destroyed, check_against_log
 from ledger.vault.keepers import open_wrapper
@@ -238,5 +239,4 @@ def release(location: str) -> None:
 
 def _holds(url: str, table: str) -> bool:
     with closing(psycopg.connect(url, connect_timeout=10)) as connection:
-        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
-    return row is not None and bool(row[0])
+        return has_table(connection, table)

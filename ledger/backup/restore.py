@@ -33,6 +33,7 @@ from ledger.store import Store, open_store
 from ledger.store.erased import select_destroyed
 from ledger.store.expiry import count_blank_tombstones, count_expired, expiry_state
 from ledger.store.lost import select_undeclared
+from ledger.store.postgres import holds_log
 from ledger.store.records import EVENTS_TABLE, DestroyedKey
 from ledger.store.rows import Rows, id_text, select_cells, select_head, select_stream_heads
 from ledger.tokens import TokenStore
@@ -325,8 +326,7 @@ def _is_there(location: str) -> bool | None:
     if not is_postgres_url(location):
         return None
     with closing(psycopg.connect(location, connect_timeout=10)) as connection:
-        row = connection.execute("SELECT to_regclass('head') IS NOT NULL").fetchone()
-        if row is None or not row[0]:
+        if not holds_log(connection):
             return None
         found = connection.execute(
             f"SELECT (SELECT COUNT(*) FROM head) + (SELECT COUNT(*) FROM {EVENTS_TABLE})".encode()

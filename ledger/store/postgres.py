@@ -20,7 +20,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 from psycopg.rows import dict_row, tuple_row
 
 from ledger.errors import ConfigurationError
-from ledger.postgresql import limit_transaction
+from ledger.postgresql import has_table, limit_transaction
 from ledger.store.base import AppendTransaction, Store, create_statements
 from ledger.store.records import EVENTS_TABLE, StoredEntry
 from ledger.store.rows import Rows, select_head
@@ -37,6 +37,11 @@ APPEND_SECONDS: Final = 20.0
 OF_STREAMS: Final = ("sealed", EVENTS_TABLE, "duplicates", "stream_heads", "destroyed_keys")
 #: Seconds the publisher may be silent before another replica takes over.
 PUBLISHER_IDLE_SECONDS: Final = 15
+
+
+def holds_log(connection: "psycopg.Connection[Any]") -> bool:
+    """Whether a database has the tables of a log, be there anything in them or not."""
+    return has_table(connection, "head")
 
 
 class _Rows:
@@ -111,9 +116,7 @@ class PostgresStore(Store):
 
     def create(self) -> None:
         with self._datastore.transaction(commit=True) as cursor:
-            cursor.execute("SELECT to_regclass('head') IS NOT NULL AS there")
-            row = cursor.fetchone()
-            if row is not None and row["there"]:
+            if holds_log(cursor.connection):
                 raise ConfigurationError("There is a ledger in this database already.")
         self._recorder.create_table()
         with self._write() as rows:
