@@ -4,6 +4,7 @@ learns of another's share."""
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -19,9 +20,13 @@ from ledger.config import DataDirectory
 from ledger.errors import LedgerError, NoSuchShare, OutOfScope
 from ledger.fsck import check
 from ledger.intake import RECEIVED_BY
+from ledger.log.losses import sign_loss
+from ledger.store import open_store
+from ledger.store.lost import note_lost
 from ledger.submission import Submission
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.formats.entry import StreamRef
+from ledger_verifier.meaning.schemas import Lost
 from tests.ledger.acts import LEWISHAM, act, credential, identified
 from tests.ledger.copies import in_store
 
@@ -271,15 +276,9 @@ async def test_of_a_recipient_that_is_lost_the_category_is_what_is_left(
         "DELETE FROM sealed WHERE position = ? AND key_class = 'attribution'",
         place,
     )
-    in_store(
-        sqlite_directory,
-        "INSERT INTO lost (key_class, first, last, entries, backup_size, log_size)"
-        " VALUES ('attribution', ?, ?, 1, ?, ?)",
-        place,
-        place,
-        place,
-        place + 1,
-    )
+    lost = Lost("attribution", place, place, 1, place, place + 1)
+    with closing(open_store(sqlite_directory.database)) as store, store._write() as rows:
+        note_lost(rows, sign_loss(sqlite_directory.signing_keys().ed25519, lost))
     async with Ledger.open(sqlite_directory.path) as ledger:
         mistaken = answer(CONFIRMED, share, OTHER, recipient_category="police")
         await refused(ledger, token_of(OTHER), mistaken)
