@@ -128,14 +128,22 @@ def wrapping_key_versions(folder: Path) -> list[int]:
     return sorted(version for version in found if wrapping_key_file(folder, version).exists())
 
 
+def _no_wrapping_key(path: Path) -> str:
+    return (
+        f"The wrapping key cannot be read: {path} is not there, or is not 64 hexadecimal digits. "
+        "Put it back from where the keys directory is kept, for no backup holds it; or, where "
+        "another keeper has it, bring back the ledger.toml that says so."
+    )
+
+
 def read_wrapping_key(path: Path) -> bytes:
     """A 256-bit key from a file that holds it in hexadecimal; raises ConfigurationError."""
     try:
         key = bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
-        raise ConfigurationError("The wrapping key cannot be read.") from error
+        raise ConfigurationError(_no_wrapping_key(path)) from error
     if len(key) != 32:
-        raise ConfigurationError("The wrapping key does not have 256 bits.")
+        raise ConfigurationError(_no_wrapping_key(path))
     return key
 
 

@@ -27,17 +27,25 @@ from ledger.database import (
     is_postgres_url,
     open_database,
 )
-from ledger.errors import ConfigurationError, IntegrityAlarm
+from ledger.errors import ConfigurationError, IntegrityAlarm, VaultUnavailable
 from ledger.postgresql import has_table
 from ledger.store.expiry import NO_STREAM
 from ledger.vault.erasure import Destroyed, check_against_log
 from ledger.vault.keepers import open_wrapper
 from ledger.vault.keystore import TOMBSTONES, KeyStore
+from ledger.vault.registry import REF_BYTES
+from ledger.vault.wrapper import WrappedKeyRefused
 
 #: A table of a key database that a restore is filling: from what, and whether that is finished.
 _MARK: Final = "restoring"
 #: The key that tombstones are made under is of no stream.
 TOMBSTONE_KEY: Final = ("", TOMBSTONES)
+
+
+_BRING_BACK: Final = (
+    "The backup is not at fault, and no backup holds wrapping keys; nothing was put in place. "
+    "Bring back every wrapping key that was in use when it was made, and run this command again."
+)
 
 
 class KeyTarget:
@@ -81,10 +89,30 @@ class KeyTarget:
                     "The key database holds no key store. Without it nothing sealed can be opened: "
                     "give its backup with --keys-from."
                 )
-            return self._location
-        if not (self._is_finished(committed) if remote else kept):
+        elif not (self._is_finished(committed) if remote else kept):
             self._fill(archive)
+        self._check_wrapping()
         return self._location
+
+    def _check_wrapping(self) -> None:
+        """Raise ConfigurationError unless the wrapping keys that the key store's keys are under are
+        at hand: what is wrong is then not the backup, and no other one would do. A single key that
+        was altered is for the check of the whole to find."""
+        with self._open() as database:
+            with database.transaction() as rows:
+                # A wrapped key begins with what names its wrapping key.
+                rows.execute(
+                    "SELECT MIN(key_id), MAX(key_id) FROM stream_keys"
+                    f" GROUP BY substr(wrapped, 1, {REF_BYTES})"
+                )
+                samples = rows.fetchall()
+            keys = self._store(database)
+            for sample in samples:
+                if not any(_opens(keys, str(key_id)) for key_id in sample):
+                    raise ConfigurationError(
+                        "The wrapping key here is another than the one that the key store is "
+                        f"under. {_BRING_BACK}"
+                    )
 
     def _is_finished(self, committed: bool) -> bool:
         """Whether a key database holds what this restore has finished. It is marked as this
@@ -226,6 +254,16 @@ class KeyTarget:
 
     def _store(self, database: Database) -> KeyStore:
         return KeyStore(database, open_wrapper(self._directory))
+
+
+def _opens(keys: KeyStore, key_id: str) -> bool:
+    """Whether a stored key opens; raises ConfigurationError when that cannot be tried."""
+    try:
+        return bool(keys.keys([key_id]))
+    except WrappedKeyRefused:
+        return False
+    except VaultUnavailable as error:
+        raise ConfigurationError(f"{error.detail} {_BRING_BACK}") from error
 
 
 def release(location: str) -> None:

@@ -122,10 +122,7 @@ class KeyFiles(LocalKeyWrapper):
         self._keys = {}
 
     def newest(self) -> WrappingKey:
-        versions = wrapping_key_versions(self._folder)
-        if not versions:
-            raise ConfigurationError("The wrapping key cannot be read.")
-        newest = _file_key(versions[-1])
+        newest = _file_key(max(wrapping_key_versions(self._folder), default=1))
         self._read(newest.version)
         return newest
 

@@ -230,6 +230,34 @@ def test_without_the_signing_keys_it_is_refused(world: World, tmp_path: Path) ->
     refused(world, data, world.request(data, 3, 3), "No backup holds the signing keys")
 
 
+@pytest.mark.parametrize("digits", ["", "ab" * 31, "ab" * 32], ids=["gone", "cut", "another"])
+def test_without_its_wrapping_key_one_thing_is_to_be_done(
+    world: World, tmp_path: Path, digits: str
+) -> None:
+    requests = {}
+    for how, keys in (("kept", None), ("from its backup", 3)):
+        data = world.lost(tmp_path / how)
+        requests[how] = request = world.request(data, 3, keys)
+        if keys is None and request.key_database is not None:
+            requests[how] = replace(request, key_database=world.directory.key_database)
+        elif keys is None:
+            shutil.copy(world.directory.key_database, data / "keys" / "keys.sqlite")
+    for request in requests.values():
+        wrapping = request.data / "keys" / "wrapping.key"
+        right = wrapping.read_bytes()
+        wrapping.unlink()
+        if digits:
+            wrapping.write_text(digits)
+        with pytest.raises(ConfigurationError, match="no backup holds") as caught:
+            restore(request)
+        assert "back" in caught.value.detail
+        assert "another backup" not in caught.value.detail
+        assert not (request.data / "ledger.toml").exists()
+        wrapping.write_bytes(right)
+    # That was all that was wrong.
+    assert restore(requests["from its backup"]).size
+
+
 def test_a_ledger_that_is_there_is_not_written_over(world: World, tmp_path: Path) -> None:
     data = tmp_path / "data"
     world.restored(data, 3, 3)
