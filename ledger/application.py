@@ -88,7 +88,8 @@ class Ledger:
         self.origin = directory.origin
         self._store, self._writer, self._tokens = store, writer, tokens
         self._cases = cases
-        opener = Opener(directory.origin, store, keys)
+        log_keys = directory.policy().log_keys(directory.origin)
+        opener = Opener(directory.origin, store, keys, log_keys)
         receipts = ReceiptMaker(store)
         tombstones = self._tombstones = Tombstones(store, keys)
         self._expirer = Expirer(store, keys, tombstones)

@@ -9,7 +9,7 @@ removes anything.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,10 +19,12 @@ from ledger.errors import NoPolicy, VaultUnavailable
 from ledger.retention import KINDS, POLICY, Periods, Waits, periods_in_force, why_not
 from ledger.staff_due import staff_due
 from ledger.store.base import Store
+from ledger.store.erased import select_erased_keys
 from ledger.store.expiry import last_entries, positions_of, streams_of, true_sources
 from ledger.store.records import Doomed, DoomedId, ExpiryPlan, StreamHead
 from ledger.store.rows import Rows, chunks, find_duplicates, select_stream_heads
 from ledger.tombstones import Tombstones, mark_of_id, mark_of_stream
+from ledger.vault.erasure import check_own
 from ledger.vault.keystore import KeyStore
 from ledger_verifier.formats import entry as entries
 
@@ -90,8 +92,8 @@ class Expirer:
 
     def plan(self, hub: str, organisation: str, touched: Collection[str] = ()) -> ExpiryPlan | None:
         """What an order removes now, as far as one transaction goes, but for the streams that are
-        `touched` along with it; None when nothing is due. Raises NoPolicy, KeyNotAtHand, or
-        VaultUnavailable."""
+        `touched` along with it; None when nothing is due. Raises NoPolicy, KeyNotAtHand,
+        VaultUnavailable or IntegrityAlarm."""
         head = self._store.head()
         # Before anything is looked at: what is recorded meanwhile makes the writer refuse.
         size = 0 if head is None else head.size
@@ -103,6 +105,7 @@ class Expirer:
         with self._store.read() as rows:
             positions = positions_of(rows, self._store.position_sql, streams)
             sources = true_sources(rows)
+            erased = select_erased_keys(rows, streams)
             doomed = []
             for stream in streams:
                 stream_head, decoded = found.due[stream]
@@ -119,27 +122,22 @@ class Expirer:
                         organisation,
                         mark_of_stream(key, stream),
                         tuple(_entries(rows, sources, ids, key)),
-                        (),
+                        tuple(sorted(erased.get(stream, ()))),
                     )
                 )
         return ExpiryPlan(size, key_id, self._with_keys(doomed)) if doomed else None
 
     def _with_keys(self, doomed: Sequence[Doomed]) -> tuple[Doomed, ...]:
-        """The same with the ids of the keys that the key store has for them."""
+        """The same with the ids of the keys that the key store has for them, beside those that
+        erasures name; raises IntegrityAlarm when one of these is the key of another stream."""
+        streams = [one.stream for one in doomed]
         try:
-            held = self._keys.ids_of([one.stream for one in doomed])
+            held = self._keys.ids_of(streams)
+            check_own(self._keys, [key_id for one in doomed for key_id in one.key_ids], streams)
         except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
         return tuple(
-            Doomed(
-                one.stream,
-                one.version,
-                one.hub,
-                one.organisation,
-                one.mark,
-                one.entries,
-                tuple(sorted(held.get(one.stream, ()))),
-            )
+            replace(one, key_ids=tuple(sorted({*one.key_ids, *held.get(one.stream, ())})))
             for one in doomed
         )
 

@@ -1,24 +1,27 @@
 """Opening sealed fields, and knowing why a field does not open.
 
-Guarantees: before anything is opened, every recorded erasure is carried out; a field that is gone
+Guarantees: before anything is opened, every recorded erasure is carried out, and no key destroyed
+that the log does not name; a field that is gone
 is either explained by an entry of the log (an erasure, or a declared loss) or is an alarm; what
 opens is exactly what the entry committed to, digest by digest.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.catalogue import CATALOGUE
 from ledger.database import database_errors
 from ledger.errors import IntegrityAlarm, VaultUnavailable
+from ledger.log.destroyed import proven
 from ledger.store.base import Store
 from ledger.store.lost import is_lost
-from ledger.store.records import ATTRIBUTION, SUBJECT, ErasedPart, SealedRow
+from ledger.store.records import ATTRIBUTION, SUBJECT, DestroyedKey, ErasedPart, SealedRow
 from ledger.vault.erasure import apply_erasures
 from ledger.vault.keystore import KeyStore
 from ledger.vault.sealing import associated_data, open_sealed, seal
 from ledger_verifier.formats.disclosure import Disclosure
+from ledger_verifier.formats.note import VerifierKey
 
 _NOTHING: Final = ErasedPart()
 
@@ -39,16 +42,29 @@ class Opened:
 class Opener:
     """Opens sealed fields of one ledger. Methods block; they may be called from any thread."""
 
-    def __init__(self, origin: str, store: Store, keys: KeyStore) -> None:
+    def __init__(
+        self, origin: str, store: Store, keys: KeyStore, log_keys: Collection[VerifierKey]
+    ) -> None:
+        """`log_keys` are those that the log's own head is signed by."""
         self._origin, self._store, self._keys = origin, store, keys
+        self._log_keys = log_keys
 
     def apply_erasures(self) -> list[str]:
         """Carry out every erasure that the log records and the key store has not yet applied;
-        raises VaultUnavailable when the key store cannot."""
+        raises VaultUnavailable when the key store cannot, and IntegrityAlarm, with nothing
+        destroyed, when the event store names a key that the log does not."""
         try:
-            return apply_erasures(self._keys, self._store.destroyed_keys)
+            return apply_erasures(self._keys, self._destroyed)
         except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def _destroyed(self, start: int) -> list[DestroyedKey]:
+        # Asked at every opening, and there is hardly ever any.
+        if not self._store.destroyed_keys(start):
+            return []
+        # One moment of it all: an expiry may take away the entry of an erasure.
+        with self._store.snapshot() as rows:
+            return proven(rows, self._store.position_sql, self._log_keys, start)
 
     def open(self, position: int, entry: Mapping[str, Any]) -> Opened:
         """The sealed fields of a decoded entry; raises as `open_all` does."""

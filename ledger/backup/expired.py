@@ -4,21 +4,28 @@ Guarantees: what the backup holds of a stream that has expired since is removed 
 removed it (`ledger.store.expiry.expire`): entries, sealed rows, ids and head, with tombstones in
 their place, under the key that those of the log are under. A stream of which the log says that a
 part has expired is refused: streams expire whole. Of what came and went between the backup and the
-end of the tail nothing but positions is known: it gets tombstones that no event is told by.
+end of the tail nothing but positions is known: it gets tombstones that no event is told by. Nor are
+all its keys: where those that are known are not the ones that the entry commits to, which they are
+is noted under the log's signature.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
 
 from ledger.errors import IntegrityAlarm
+from ledger.log.restored import sign_expiry
+from ledger.store.erased import select_erased_keys
 from ledger.store.expiry import (
     expire,
     expiry_state,
     insert_blank_tombstones,
+    note_restored,
     positions_of,
+    select_gone,
     true_sources,
 )
 from ledger.store.records import EVENTS_TABLE, Doomed, DoomedId, Expiry, ExpiryPlan, StreamHead
@@ -31,16 +38,29 @@ from ledger.store.rows import (
     select_stream_heads,
 )
 from ledger.tombstones import mark_of_id, mark_of_stream
-from ledger_verifier.meaning.expiry import STREAM_EXPIRED, Span, spans_of
+from ledger_verifier.formats.note import Ed25519Signer
+from ledger_verifier.meaning.expiry import STREAM_EXPIRED, Span, keys_sha256, spans_of
 
 
 @dataclass(frozen=True, slots=True)
 class KeysOfExpired:
     """What is asked of the key store: the key of tombstones, of that id or, for None, the one there
-    is or a new one; and the ids of the keys of streams."""
+    is or a new one; the ids of the keys of streams; and, with IntegrityAlarm, that keys are of none
+    but these streams."""
 
     tombstones: Callable[[str | None], tuple[str, bytes]]
     ids_of: Callable[[Sequence[str]], dict[str, list[str]]]
+    check_own: Callable[[Collection[str], Collection[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One `stream.expired` of the tail."""
+
+    position: int
+    order: int
+    spans: tuple[Span, ...]
+    keys_sha256: str
 
 
 class Expired:
@@ -49,45 +69,52 @@ class Expired:
     def __init__(self, rows: Rows, position_sql: str, size: int) -> None:
         """`size` is the backup's."""
         self._rows, self._position, self._size = rows, position_sql, size
-        self._spans: list[tuple[int, tuple[Span, ...]]] = []
+        self._said: list[_Said] = []
 
     def learn(self, first: int, group: Sequence[bytes]) -> None:
         """Take in entries of the tail, which the verifier has accepted."""
         for position, raw in enumerate(group, first):
             entry: dict[str, Any] = orjson.loads(raw) if raw else {}
             if entry.get("type") == STREAM_EXPIRED:
-                self._spans.append((position, tuple(spans_of(entry["data"]))))
+                data = entry["data"]
+                spans, digest = tuple(spans_of(data)), data["keys_sha256"]
+                self._said.append(_Said(position, data["order"], spans, digest))
 
-    def carry_out(self, keys: KeysOfExpired) -> None:
-        """Remove what has expired; raises IntegrityAlarm when that cannot be what it was."""
-        if not self._spans:
+    def carry_out(self, keys: KeysOfExpired, signer: Ed25519Signer) -> None:
+        """Remove what has expired, order by order as it was, and sign which keys are known to have
+        gone with it where they are not all known; raises IntegrityAlarm when it cannot be what it
+        was."""
+        if not self._said:
             return
         key_id, key = keys.tombstones(expiry_state(self._rows)[1])
-        ids = self._held()
-        doomed = self._doomed(ids, key, keys)
-        plan = ExpiryPlan(self._size, key_id, tuple(doomed))
-        expire(self._rows, self._position, Expiry(plan, tuple(self._spans)))
-        blank = [mark_of_id(key, "", str(p)) for p in self._positions() if p not in ids]
-        insert_blank_tombstones(self._rows, blank)
+        for _, group in groupby(self._said, key=lambda said: said.order):
+            said = [(one.position, one.spans) for one in group]
+            spans = [span for _, some in said for span in some]
+            ids = self._held(spans)
+            plan = ExpiryPlan(self._size, key_id, tuple(self._doomed(ids, key, keys)))
+            expire(self._rows, self._position, Expiry(plan, tuple(said)))
+            gone = [p for first, last in spans for p in range(first, last + 1)]
+            blank = [mark_of_id(key, "", str(p)) for p in gone if p not in ids]
+            insert_blank_tombstones(self._rows, blank)
+        known = select_gone(self._rows)
+        for one in self._said:
+            digest = keys_sha256(known.get(one.position, ()))
+            if digest != one.keys_sha256:
+                signature = sign_expiry(signer, one.position, digest)
+                note_restored(self._rows, one.position, signature)
 
-    def _positions(self) -> Iterator[int]:
-        for _, spans in self._spans:
-            for first, last in spans:
-                yield from range(first, last + 1)
-
-    def _held(self) -> dict[int, tuple[str, str]]:
-        """Stream and id of each entry that has expired and the backup holds, by position."""
+    def _held(self, spans: Sequence[Span]) -> dict[int, tuple[str, str]]:
+        """Stream and id of each entry in these spans that the backup holds, by position."""
         found: dict[int, tuple[str, str]] = {}
         key = key_column(self._position)
-        for _, spans in self._spans:
-            for first, last in (span for span in spans if span[0] < self._size):
-                self._rows.execute(
-                    f"SELECT {self._position}, originator_id, state FROM {EVENTS_TABLE}"
-                    f" WHERE {key} > ? AND {key} <= ?",
-                    (first, min(last, self._size - 1) + 1),
-                )
-                for position, stream, state in self._rows.fetchall():
-                    found[int(position)] = (stream, orjson.loads(bytes(state))["id"])
+        for first, last in (span for span in spans if span[0] < self._size):
+            self._rows.execute(
+                f"SELECT {self._position}, originator_id, state FROM {EVENTS_TABLE}"
+                f" WHERE {key} > ? AND {key} <= ?",
+                (first, min(last, self._size - 1) + 1),
+            )
+            for position, stream, state in self._rows.fetchall():
+                found[int(position)] = (stream, orjson.loads(bytes(state))["id"])
         return found
 
     def _doomed(
@@ -105,11 +132,13 @@ class Expired:
                     "log, and compare both with a checkpoint that an auditor holds."
                 )
         named = self._true_ids(ids)
-        in_store = keys.ids_of(streams)
+        in_store, erased = keys.ids_of(streams), select_erased_keys(self._rows, streams)
         for stream in streams:
             head = heads[stream]
             entries = [DoomedId(*named[p], p, mark_of_id(key, *named[p])) for p in held[stream]]
-            key_ids = {*in_store.get(stream, ()), *self._keys_of(head, held[stream])}
+            known = self._keys_of(head, held[stream]) | erased.get(stream, set())
+            keys.check_own(known, [stream])
+            key_ids = {*in_store.get(stream, ()), *known}
             yield Doomed(
                 stream,
                 head.version,

@@ -30,7 +30,7 @@ from ledger.database import (
 from ledger.errors import ConfigurationError, IntegrityAlarm, VaultUnavailable
 from ledger.postgresql import has_table
 from ledger.store.expiry import NO_STREAM
-from ledger.vault.erasure import Destroyed, check_against_log
+from ledger.vault.erasure import Destroyed, check_against_log, check_own
 from ledger.vault.keepers import open_wrapper
 from ledger.vault.keystore import TOMBSTONES, KeyStore
 from ledger.vault.registry import REF_BYTES
@@ -175,7 +175,7 @@ class KeyTarget:
 
     def of_expired(self) -> KeysOfExpired:
         """What an expiry asks of the key store."""
-        return KeysOfExpired(self._tombstones, self._ids_of)
+        return KeysOfExpired(self._tombstones, self._ids_of, self._check_own)
 
     def _tombstones(self, key_id: str | None) -> tuple[str, bytes]:
         with self._open() as database:
@@ -194,6 +194,10 @@ class KeyTarget:
     def _ids_of(self, streams: Sequence[str]) -> dict[str, list[str]]:
         with self._open() as database:
             return self._store(database).ids_of(streams)
+
+    def _check_own(self, key_ids: Collection[str], streams: Collection[str]) -> None:
+        with self._open() as database:
+            check_own(self._store(database), key_ids, streams)
 
     def erase(self, size: int, destroyed: Destroyed) -> None:
         """Destroy every key that the restored log of this size says is destroyed; raises

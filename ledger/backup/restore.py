@@ -28,9 +28,9 @@ from ledger.config import DataDirectory
 from ledger.database import database_errors, is_postgres_url, open_database
 from ledger.errors import ConfigurationError, IntegrityAlarm
 from ledger.fsck import check_rows
+from ledger.log.destroyed import proven
 from ledger.log.tree import node_from_cells
 from ledger.store import Store, open_store
-from ledger.store.erased import select_destroyed
 from ledger.store.expiry import count_blank_tombstones, count_expired, expiry_state
 from ledger.store.lost import select_undeclared
 from ledger.store.postgres import holds_log
@@ -302,7 +302,7 @@ class _Run:
                 )
 
         def destroyed(start: int) -> Sequence[DestroyedKey]:
-            return select_destroyed(rows, store.position_sql, start)
+            return proven(rows, store.position_sql, self.policy.log_keys(staged.origin), start)
 
         key_target.erase(head.size, destroyed)
         key_target.check_complete(_keys_in_use(rows))

@@ -20,7 +20,7 @@ import orjson
 
 from ledger.backup.expired import Expired, KeysOfExpired
 from ledger.errors import ConfigurationError, IntegrityAlarm
-from ledger.log.losses import sign_loss
+from ledger.log.restored import sign_loss
 from ledger.log.tree import Tree
 from ledger.store import Store
 from ledger.store.base import AppendTransaction
@@ -154,7 +154,7 @@ def append_tail(
             "The log bundle does not continue the backup: they are of different histories. Compare "
             "both with a checkpoint that an auditor holds."
         )
-    expired.carry_out(keys)
+    expired.carry_out(keys, signer)
     for lost in missing.losses():
         note_lost(rows, sign_loss(signer, lost))
     _publish(rows, tail.trusted, head)

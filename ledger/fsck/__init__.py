@@ -32,6 +32,7 @@ from ledger.fsck.checkpoints import (
 )
 from ledger.fsck.definitions import AMCHECK, EVENT_STORE, KEY_STORE, discordant, foreign
 from ledger.fsck.erasures import Since, check_key_store
+from ledger.fsck.expiries import ExpiryChecker
 from ledger.fsck.losses import Losses
 from ledger.fsck.reader import SnapshotReader
 from ledger.fsck.sealed import SealedChecker
@@ -161,7 +162,8 @@ class _Check:
         with closing(open_store(directory.database)) as store:
             size = 0 if head is None else head.size
             since = Since(store, size)
-            losses = Losses(rows, self.policy.log_keys(directory.origin), size, findings)
+            log_keys = self.policy.log_keys(directory.origin)
+            losses = Losses(rows, log_keys, size, findings)
             sealed = SealedChecker(
                 rows,
                 self.position_sql,
@@ -173,8 +175,9 @@ class _Check:
                 restoring=self.restoring,
             )
             staff = StaffChecker(directory.origin, losses, findings)
+            expiries = ExpiryChecker(rows, log_keys, findings)
             with closing(sealed):
-                tables = TableChecker(rows, reader, sealed, losses, staff, findings)
+                tables = TableChecker(rows, reader, sealed, losses, staff, expiries, findings)
                 options = Options(
                     subject="database", policy_sha256=self.digest, observer=tables, unique=True
                 )
@@ -188,7 +191,7 @@ class _Check:
                 check_publications(
                     rows, self.position_sql, self.policy, head, findings, whole=whole
                 )
-                for key_id, position in tables.expiries.destroyed_keys().items():
+                for key_id, position in expiries.destroyed_keys().items():
                     sealed.erasures.keys.setdefault(key_id, (None, position))
                 check_key_store(vault, sealed.erasures, head.size, since, findings)
                 staff.check(vault, sealed, since)

@@ -1,18 +1,26 @@
 """What the store keeps of streams that expired, held against what the log says of them.
 
 Guarantees: the stored spans are those that the log's own entries name, no more and no fewer; every
-entry of them has one tombstone; nothing that is sealed is left of them; the ids of their keys stand
-with an entry that says so. Tombstones cannot be held against the streams and ids they are of: these
-are gone.
+entry of them has one tombstone; nothing that is sealed is left of them; the ids of their keys are
+those that the entry which says so commits to, or those that a restore, which could not know them
+all, has signed for with the log's key. Tombstones cannot be held against the streams and ids they
+are of: these are gone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from ledger.store.expiry import NO_STREAM, count_blank_tombstones, expiry_state
-from ledger.store.rows import Rows, chunks, id_text
+from ledger.log.restored import is_known_expiry
+from ledger.store.expiry import (
+    count_blank_tombstones,
+    expiry_state,
+    select_gone,
+    select_restored,
+)
+from ledger.store.rows import Rows, chunks
 from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings
-from ledger_verifier.meaning.expiry import Span, spans_of
+from ledger_verifier.formats.note import VerifierKey
+from ledger_verifier.meaning.expiry import Span, keys_sha256, spans_of
 
 _SOURCE: Final = "expiry"
 
@@ -20,20 +28,19 @@ _SOURCE: Final = "expiry"
 class ExpiryChecker:
     """Learns what the log says has expired, in log order, and holds the store against it."""
 
-    def __init__(self, rows: Rows, findings: Findings) -> None:
-        self._rows, self._findings = rows, findings
+    def __init__(self, rows: Rows, log_keys: Collection[VerifierKey], findings: Findings) -> None:
+        self._rows, self._log_keys, self._findings = rows, log_keys, findings
         self._through = 0
         self._spans = 0
-        self._positions: set[int] = set()
+        #: The digest of the keys that each entry destroyed, by its position.
+        self._keys: dict[int, str] = {}
         #: How many entries have expired, as the log says.
         self.entries = 0
 
     def destroyed_keys(self) -> dict[str, int]:
         """Ids of the keys of expired streams, each with the position of the entry that says so."""
-        self._rows.execute(
-            "SELECT key_id, position FROM destroyed_keys WHERE stream = ?", (NO_STREAM,)
-        )
-        return {str(id_text(raw)): int(position) for raw, position in self._rows.fetchall()}
+        gone = select_gone(self._rows)
+        return {key_id: position for position, key_ids in gone.items() for key_id in key_ids}
 
     def explains(self, first: int, end: int) -> bool:
         """Whether the store says that every entry from `first` to before `end` has expired."""
@@ -51,7 +58,7 @@ class ExpiryChecker:
         """Take in the data of an accepted `stream.expired`, and look its spans up."""
         spans = spans_of(data)
         self._through = position + 1
-        self._positions.add(position)
+        self._keys[position] = data["keys_sha256"]
         self._spans += len(spans)
         self.entries += sum(last - first + 1 for first, last in spans)
         stored: set[tuple[int, int, int]] = set()
@@ -86,8 +93,29 @@ class ExpiryChecker:
                 f"whether {blank} of the entries that have expired would be known again: their ids "
                 "are lost with a restore"
             )
-        for position in sorted(set(self.destroyed_keys().values()) - self._positions):
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        """The ids that stand with each entry are those it commits to, or those that a restore has
+        signed for."""
+        gone, restored = select_gone(self._rows), select_restored(self._rows)
+        unknown = 0
+        for position in sorted(gone.keys() - self._keys.keys()):
             self._fail("a key is named as destroyed by an expiry that there is not", position)
+        found = {position: keys_sha256(gone.get(position, ())) for position in self._keys}
+        partly = {at: digest for at, digest in found.items() if digest != self._keys[at]}
+        for position in sorted(restored.keys() - partly.keys()):
+            self._fail("a note that not all keys of this are known, and nothing is amiss", position)
+        for position, digest in partly.items():
+            if is_known_expiry(self._log_keys, position, digest, restored.get(position)):
+                unknown += 1
+            else:
+                self._fail("the keys named as destroyed by this entry are not its own", position)
+        if unknown:
+            self._findings.not_assessed.append(
+                f"whether every key that went with {unknown} of the entries that say what has "
+                "expired would be told of if it came back: a restore could not know them all"
+            )
 
     def _check_gone(self, spans: list[Span]) -> None:
         for first, last in spans:

@@ -8,7 +8,7 @@ that is not what the log declares, or a sealed row that is declared lost and is 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ledger.log.losses import flaw
+from ledger.log.restored import flaw
 from ledger.store.lost import select_declared, select_undeclared
 from ledger.store.rows import Rows
 from ledger_verifier.audit.report.model import MAX_FAILURES, Failure, Findings

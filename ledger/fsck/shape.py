@@ -91,6 +91,10 @@ _TABLES: dict[str, tuple[str, dict[str, tuple[str, int | None]]]] = {
         "first",
         {"first": ("integer", None), "last": ("integer", None), "position": ("integer", None)},
     ),
+    "restored_expiries": (
+        "position",
+        {"position": ("integer", None), "signature": ("blob", SIGNATURE_BYTES)},
+    ),
     "tombstones": (
         "NULL",
         {"mark": ("blob", MARK_BYTES), "hub": ("text", None), "organisation": ("text", None)},

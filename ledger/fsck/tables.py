@@ -43,11 +43,12 @@ class TableChecker:
         sealed: SealedChecker,
         losses: Losses,
         staff: StaffChecker,
+        expiries: ExpiryChecker,
         findings: Findings,
     ) -> None:
         self._rows, self._reader, self._sealed, self._staff = rows, reader, sealed, staff
         self._losses, self._findings = losses, findings
-        self.expiries = ExpiryChecker(rows, findings)
+        self.expiries = expiries
         self._group: dict[int, Mapping[str, Any]] = {}
         self._streams: dict[str, _Stream] = {}
         self._recipient: set[tuple[str, int]] = set()

@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from ledger.catalogue import CATALOGUE
 from ledger.config import SigningKeys
-from ledger.log.losses import flaw
 from ledger.log.messages import PreparedEvent
+from ledger.log.restored import flaw
 from ledger.store.base import Store
 from ledger.store.lost import select_undeclared
 from ledger_verifier.formats import entry as entries

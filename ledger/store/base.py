@@ -40,6 +40,7 @@ from ledger.store.rows import (
     key_column,
     optional_bytes,
     select_cells,
+    select_entry,
     select_head,
     select_published,
     select_sealed,
@@ -130,12 +131,8 @@ class AppendTransaction:
 
     def last_stamp(self, size: int) -> str:
         """`recorded_at` of the last of this many entries, from its own bytes."""
-        self._rows.execute(
-            f"SELECT state FROM {EVENTS_TABLE} WHERE {key_column(self._store.position_sql)} = ?",
-            (size,),
-        )
-        row = self._rows.fetchone()
-        return "" if row is None else str(orjson.loads(bytes(row[0]))["recorded_at"])
+        raw = select_entry(self._rows, self._store.position_sql, size - 1)
+        return "" if raw is None else str(orjson.loads(raw)["recorded_at"])
 
     def destroyed(self, key_ids: Iterable[str]) -> set[str]:
         """Those of the key ids that an erasure has named."""
@@ -344,9 +341,9 @@ class Store(ExpiryReads):
             return select_sealed(rows, positions)
 
     def destroyed_keys(self, from_position: int) -> list[DestroyedKey]:
-        """Keys named by erasures at or after that position, in order."""
+        """Keys that stand with erasures and expiries at or after that position, in order."""
         with self.read() as rows:
-            return select_destroyed(rows, self.position_sql, from_position)
+            return select_destroyed(rows, from_position)
 
     def stream_heads(self, streams: Iterable[str]) -> dict[str, StreamHead]:
         """Heads of those streams that exist."""

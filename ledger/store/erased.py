@@ -1,6 +1,7 @@
 """What the stored log says of erasures, in the SQL that both databases share.
 
-Guarantees: only entries of the log decide; no table beside them is believed about what is erased.
+Guarantees: only entries of the log decide; no table beside them is believed about what is erased,
+and the one that lists destroyed keys is told apart.
 """
 
 from collections.abc import Iterable
@@ -32,23 +33,31 @@ def select_erased(rows: Rows, streams: Iterable[str]) -> dict[str, ErasedPart]:
     return found
 
 
-def select_destroyed(rows: Rows, position_sql: str, from_position: int) -> list[DestroyedKey]:
-    """Keys named by erasures at or after that position, in order."""
-    column = position_sql.removesuffix(" - 1")
+def select_erased_keys(rows: Rows, streams: Iterable[str]) -> dict[str, set[str]]:
+    """For those streams of which anything was erased: the ids of the keys that went with it."""
+    found: dict[str, set[str]] = {}
+    for chunk in chunks(sorted(set(streams))):
+        marks = ",".join("?" * len(chunk))
+        rows.execute(
+            f"SELECT originator_id, state FROM {EVENTS_TABLE}"
+            f" WHERE originator_id IN ({marks}) AND topic = ?",
+            [*chunk, ERASURE],
+        )
+        for stream, state in rows.fetchall():
+            data = orjson.loads(bytes(state))["data"]
+            found.setdefault(stream, set()).update(data["key_ids"])
+    return found
+
+
+def select_destroyed(rows: Rows, from_position: int) -> list[DestroyedKey]:
+    """Keys that stand with erasures and expiries at or after that position, in order. That they are
+    those of the log is for `ledger.log.destroyed`."""
     rows.execute(
-        "SELECT d.key_id, d.stream, d.position, e.state FROM destroyed_keys d"
-        f" LEFT JOIN {EVENTS_TABLE} e ON e.{column} = d.position + 1"
-        " WHERE d.position >= ? ORDER BY d.position, d.key_id",
+        "SELECT key_id, stream, position FROM destroyed_keys WHERE position >= ?"
+        " ORDER BY position, key_id",
         (from_position,),
     )
-    return [
-        DestroyedKey(str(UUID(bytes=bytes(row[0]))), row[1], row[2], _keeps_the_rest(row[3]))
-        for row in rows.fetchall()
-    ]
-
-
-def _keeps_the_rest(state: bytes | None) -> bool:
-    return state is not None and orjson.loads(bytes(state))["data"].get("versions") is not None
+    return [DestroyedKey(str(UUID(bytes=bytes(row[0]))), row[1], row[2]) for row in rows.fetchall()]
 
 
 def select_subject_positions(rows: Rows, position_sql: str, stream: str) -> dict[int, int]:

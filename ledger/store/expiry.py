@@ -32,6 +32,8 @@ def expiry_statements(blob: str, integer: str) -> list[str]:
         f"CREATE TABLE expired (first {integer} PRIMARY KEY, last {integer} NOT NULL,"
         f" position {integer} NOT NULL)",
         f"CREATE TABLE tombstones (mark {blob} PRIMARY KEY, hub TEXT, organisation TEXT)",
+        f"CREATE TABLE restored_expiries (position {integer} PRIMARY KEY,"
+        f" signature {blob} NOT NULL)",
     ]
 
 
@@ -50,19 +52,13 @@ def expire(rows: Rows, position_sql: str, expiry: Expiry) -> None:
     streams = [(one.stream,) for one in plan.doomed]
     rows.executemany("DELETE FROM stream_heads WHERE stream = ?", streams)
     # What erasures named stays named, without the stream: an older copy of the key store may still
-    # hold it. One that was not carried out yet is named by both.
-    rows.executemany(
-        "UPDATE destroyed_keys SET stream = ?, position = ? WHERE stream = ?",
-        [(NO_STREAM, expiry.position, one.stream) for one in plan.doomed],
-    )
+    # hold it. The plan has those too, and what else stands here under the stream is none of its.
+    rows.executemany("DELETE FROM destroyed_keys WHERE stream = ?", streams)
     rows.executemany(
         "INSERT INTO destroyed_keys (key_id, stream, position) VALUES (?, ?, ?)"
-        " ON CONFLICT (key_id) DO NOTHING",
-        [
-            (id_bytes(key_id), NO_STREAM, expiry.position)
-            for one in plan.doomed
-            for key_id in one.key_ids
-        ],
+        " ON CONFLICT (key_id) DO UPDATE SET stream = excluded.stream,"
+        " position = excluded.position",
+        [(id_bytes(key_id), NO_STREAM, expiry.position) for key_id in sorted(plan.key_ids)],
     )
     rows.executemany(
         "INSERT INTO tombstones (mark, hub, organisation) VALUES (?, ?, ?)",
@@ -78,6 +74,28 @@ def expire(rows: Rows, position_sql: str, expiry: Expiry) -> None:
         " ON CONFLICT (one) DO UPDATE SET through = excluded.through",
         (expiry.position + 1, id_bytes(plan.mark_key)),
     )
+
+
+def note_restored(rows: Rows, position: int, signature: bytes) -> None:
+    """Keep the signed word of a restore on the keys of an expiry, not all of which it knows."""
+    rows.execute(
+        "INSERT INTO restored_expiries (position, signature) VALUES (?, ?)", (position, signature)
+    )
+
+
+def select_restored(rows: Rows) -> dict[int, bytes]:
+    """What restores have signed of the keys of expiries, by the position of each."""
+    rows.execute("SELECT position, signature FROM restored_expiries")
+    return {int(position): bytes(signature) for position, signature in rows.fetchall()}
+
+
+def select_gone(rows: Rows) -> dict[int, list[str]]:
+    """Ids of the keys of streams that expired, by the position of the entry that says so."""
+    rows.execute("SELECT position, key_id FROM destroyed_keys WHERE stream = ?", (NO_STREAM,))
+    found: dict[int, list[str]] = {}
+    for position, key_id in rows.fetchall():
+        found.setdefault(int(position), []).append(str(id_text(key_id)))
+    return found
 
 
 def insert_blank_tombstones(rows: Rows, marks: Iterable[bytes]) -> None:

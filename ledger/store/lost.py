@@ -2,7 +2,7 @@
 
 Guarantees: what is noted stays so until an entry declares it, in the transaction that appends that
 entry; what an entry declares is explained from then on. A note is no more than what is stored:
-whether the log's key signed it is for `ledger.log.losses`.
+whether the log's key signed it is for `ledger.log.restored`.
 """
 
 from dataclasses import dataclass, field

@@ -118,7 +118,7 @@ class DoomedId:
 @dataclass(frozen=True, slots=True)
 class Doomed:
     """A stream that expires, at this version: whose it is, its tombstone, its entries, and the
-    ids of its keys."""
+    ids of all its keys, those that erasures destroyed before among them."""
 
     stream: str
     version: int
@@ -142,6 +142,11 @@ class ExpiryPlan:
     def positions(self) -> list[int]:
         """The positions that lose their bytes."""
         return [entry.position for one in self.doomed for entry in one.entries]
+
+    @property
+    def key_ids(self) -> set[str]:
+        """Ids of the keys that go with them."""
+        return {key_id for one in self.doomed for key_id in one.key_ids}
 
 
 @dataclass(frozen=True, slots=True)

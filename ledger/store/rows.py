@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from ledger.store.records import Head, Published, SealedRow, StreamHead
+from ledger.store.records import EVENTS_TABLE, Head, Published, SealedRow, StreamHead
 
 #: Values bound in one statement, well under SQLite's limit of 32,766.
 CHUNK: Final = 500
@@ -109,6 +109,15 @@ def select_cells(rows: Rows, level: int, start: int, stop: int) -> list[bytes]:
         (level, start, stop),
     )
     return [bytes(row[0]) for row in rows.fetchall()]
+
+
+def select_entry(rows: Rows, position_sql: str, position: int) -> bytes | None:
+    """The bytes of the entry at a position, if there are any."""
+    rows.execute(
+        f"SELECT state FROM {EVENTS_TABLE} WHERE {key_column(position_sql)} = ?", (position + 1,)
+    )
+    row = rows.fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def select_head(rows: Rows, suffix: str = "") -> Head | None:

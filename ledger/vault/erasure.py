@@ -2,11 +2,11 @@
 
 Guarantees: the intent is an entry of the log, whose transaction also deleted the sealed rows; the
 keys it names are destroyed here, again and again until it has succeeded, touching only the key
-ids that the entry names. `applied_through` says how far that has come. A key store that is ahead
-of the log is refused: its log was rolled back.
+ids that the entry names, to which `ledger.log.destroyed` sees. `applied_through` says how far that
+has come. A key store that is ahead of the log is refused: its log was rolled back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from ledger.errors import IntegrityAlarm
@@ -43,6 +43,16 @@ def check_against_log(keys: KeyStore, tree_size: Callable[[], int]) -> None:
         raise IntegrityAlarm(
             f"The key store has carried out erasures up to entry {through}, but the log holds "
             f"{size} entries: the log has been rolled back. Bring back the newer event store."
+        )
+
+
+def check_own(keys: KeyStore, key_ids: Collection[str], streams: Collection[str]) -> None:
+    """Refuse keys that are said to go with these streams and are of others: once the streams have
+    expired, nothing says any more whose they were."""
+    if not set(keys.streams_of(key_ids).values()) <= set(streams):
+        raise IntegrityAlarm(
+            "A key that is said to go with a stream that expires is another stream's: the event "
+            "store has been altered. Nothing was destroyed. Run hub-ledger fsck."
         )
 
 

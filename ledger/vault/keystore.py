@@ -190,6 +190,20 @@ class KeyStore:
                     found.setdefault(stream, []).append(key_id)
         return found
 
+    def streams_of(self, key_ids: Iterable[str]) -> dict[str, str]:
+        """The stream of each of these keys that is there."""
+        wanted, found = sorted(set(key_ids)), dict[str, str]()
+        with self._database.transaction() as rows:
+            for start in range(0, len(wanted), _GROUP):
+                group = wanted[start : start + _GROUP]
+                rows.execute(
+                    "SELECT key_id, stream FROM stream_keys"
+                    f" WHERE key_id IN ({','.join('?' * len(group))})",
+                    group,
+                )
+                found.update((str(key_id), str(stream)) for key_id, stream in rows.fetchall())
+        return found
+
     def keys(self, key_ids: Iterable[str]) -> dict[str, bytes]:
         """Keys by their ids, without those that have been destroyed (or never were)."""
         wanted = sorted(set(key_ids))

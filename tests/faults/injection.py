@@ -22,7 +22,7 @@ from ledger.store.rows import Rows
 When = Literal["before", "after"]
 _STATEMENT: Final = re.compile(
     r"(?:(INSERT) INTO|(DELETE) FROM|(UPDATE)|(SELECT)\b.*?\bFROM) (\w+)|(NOTIFY)"
-    r"|SELECT (set_config)"
+    r"|SELECT (set_config)|(SET) (TRANSACTION|LOCAL)"
 )
 
 

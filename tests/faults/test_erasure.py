@@ -126,7 +126,7 @@ async def test_the_store_failing_after_an_erasure_is_pending_not_an_accident(
     with living(world.directory) as life:
         world.acknowledge([person], await life.record(person))
         with monkeypatch.context() as broken:
-            broken.setattr(type(life.store), "destroyed_keys", gone)
+            broken.setattr("ledger.opening.proven", gone)
             with pytest.raises(ErasurePending):
                 await life.record(erasure)
     with living(world.directory) as life:

@@ -39,6 +39,11 @@ class Kept:
     count: int
     last: int
 
+    @property
+    def zeros(self) -> str:
+        """What has the length of a signature, in SQL."""
+        return "zeroblob(64)" if self.directory.embedded else f"'\\x{'00' * 64}'::bytea"
+
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
@@ -96,6 +101,7 @@ def test_an_expired_case_is_in_order(kept: Kept) -> None:
     assert report.checked["expired streams"] == 2
 
 
+ONE_OF = "(SELECT key_id FROM destroyed_keys ORDER BY key_id LIMIT 1)"
 DAMAGE = {
     "a span that the log does not have": "INSERT INTO expired VALUES (4, 4, 9)",
     "a span is gone": "DELETE FROM expired",
@@ -110,6 +116,29 @@ DAMAGE = {
 def test_what_is_kept_is_changed(kept: Kept, damage: str) -> None:
     with changed(kept, DAMAGE[damage]) as (_, report):
         assert report.verdict is Verdict.FAILED
+
+
+KEYS = {
+    "one is forgotten": f"DELETE FROM destroyed_keys WHERE key_id = {ONE_OF}",
+    "all are forgotten": "DELETE FROM destroyed_keys",
+    "one that is in use is added": "INSERT INTO destroyed_keys SELECT subject_key, '',"
+    " (SELECT MAX(position) FROM destroyed_keys) FROM stream_heads"
+    " WHERE subject_key IS NOT NULL LIMIT 1",
+    "one is another": f"UPDATE destroyed_keys SET key_id = (SELECT mark FROM tombstones LIMIT 1)"
+    f" WHERE key_id = {ONE_OF}",
+}
+
+
+@pytest.mark.parametrize("note", [False, True])
+@pytest.mark.parametrize("damage", KEYS)
+def test_the_keys_named_as_destroyed_are_the_entrys(kept: Kept, damage: str, note: bool) -> None:
+    """Also where a note says, unsigned, that a restore did not know them all."""
+    noted = [f"INSERT INTO restored_expiries SELECT position, {kept.zeros} FROM expired LIMIT 1"]
+    with changed(kept, *noted * note, KEYS[damage]) as (rows, report):
+        rows.execute("SELECT MAX(position) FROM expired")
+        (position,) = rows.fetchone()
+        words = "the keys named as destroyed by this entry are not its own"
+        assert (position, words) in {(f.position, f.reason) for f in report.failures}
 
 
 def test_one_more_removed_by_hand(kept: Kept) -> None:

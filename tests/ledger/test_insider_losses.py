@@ -9,11 +9,12 @@ import pytest
 
 from ledger.access import Role
 from ledger.application import Ledger
+from ledger.backup.archive import FORMAT as MANIFEST
 from ledger.config import DataDirectory
 from ledger.errors import IntegrityAlarm, VaultUnavailable
 from ledger.fsck import check
 from ledger.log.clock import Clock
-from ledger.log.losses import FORMAT, flaw, sign_loss
+from ledger.log.restored import EXPIRY, LOSS, flaw, sign_loss
 from ledger.log.sequencer import STATEMENTS, Sequencer
 from ledger.store import open_store
 from ledger.store.lost import LossNote, note_lost
@@ -153,9 +154,10 @@ def test_another_logs_note_is_none() -> None:
 
 def test_no_worker_has_a_note_signed(sqlite_directory: DataDirectory) -> None:
     """The writer signs statements that workers ask for: none of them passes for a note."""
-    assert FORMAT not in STATEMENTS | {STATEMENT}
+    assert len({LOSS, EXPIRY, STATEMENT, MANIFEST} - STATEMENTS) == 4
     signer = sqlite_directory.signing_keys().ed25519
     with closing(open_store(sqlite_directory.database)) as store:
         sequencer = Sequencer(store, signer, sqlite_directory.origin, Clock(), None)
-        with pytest.raises(IntegrityAlarm, match="no statement of this log"):
-            sequencer.sign_statement(f"{FORMAT}\n{sqlite_directory.origin}\n{{}}\n")
+        for what in (LOSS, EXPIRY):
+            with pytest.raises(IntegrityAlarm, match="no statement of this log"):
+                sequencer.sign_statement(f"{what}\n{sqlite_directory.origin}\n{{}}\n")

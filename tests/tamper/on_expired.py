@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from ledger.log.restored import sign_expiry
+from ledger.store.expiry import note_restored
 from ledger.store.records import SUBJECT
 from ledger.store.rows import id_bytes
 from ledger_verifier.formats.entry import canonical
@@ -184,6 +186,26 @@ def tombstone(stored: Stored, random: Random) -> Expected:
     else:
         stored.run("INSERT INTO tombstones (mark) VALUES (?)", random.randbytes(16))
     return Expected(words="^there are \\d+ tombstones of entries where")
+
+
+@STORED_ATTACKS.kind("a destroyed key of an expired stream forgotten, added or exchanged")
+def keys(stored: Stored, random: Random) -> Expected:
+    """Also with a note of a restore that knows not all, which the log's key signed for others."""
+    says = explaining(stored.subject.entries)
+    of = stored.all("SELECT key_id FROM destroyed_keys WHERE position = ?", says)
+    live = stored.all("SELECT DISTINCT key_id FROM sealed ORDER BY key_id")
+    (gone,), (lives,) = random.choice(sorted(of)), random.choice(live)
+    choice = random.randrange(3)
+    if choice != 0:
+        stored.run(
+            "INSERT INTO destroyed_keys (key_id, stream, position) VALUES (?, '', ?)", lives, says
+        )
+    if choice != 1:
+        stored.run("DELETE FROM destroyed_keys WHERE key_id = ?", gone)
+    if random.random() < 0.5:
+        signature = sign_expiry(stored.signing.ed25519, says, forge.hash_of(random).hex())
+        note_restored(stored.rows, says, signature)
+    return Expected(says)
 
 
 @STORED_ATTACKS.kind("a sealed row put under an expired position")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 
-from ledger.log.losses import sign_loss
+from ledger.log.restored import sign_loss
 from ledger.store.lost import SIGNATURE_BYTES, LossNote, note_lost
 from ledger.store.records import SUBJECT, SealedRow
 from ledger.store.rows import id_bytes

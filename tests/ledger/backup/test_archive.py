@@ -103,6 +103,7 @@ def test_both_databases_give_the_same_parts(world: World) -> None:
                 "head",
                 "lost",
                 "publications",
+                "restored_expiries",
                 "sealed",
                 "stream_heads",
                 "tombstones",

@@ -10,7 +10,7 @@ from ledger import config
 from ledger.application import Ledger
 from ledger.config import DataDirectory
 from ledger.fsck import check, check_rows
-from ledger.log.losses import sign_loss
+from ledger.log.restored import sign_loss
 from ledger.store import open_store
 from ledger.store.lost import LossNote, note_lost, select_declared
 from ledger_verifier.audit.report.model import Report, Verdict

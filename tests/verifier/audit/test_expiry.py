@@ -2,7 +2,7 @@
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ from ledger_verifier.audit.trust import earlier_checkpoint
 from ledger_verifier.formats.bundle import BundleReader
 from ledger_verifier.formats.entry import decode
 from ledger_verifier.formats.tiles import bundles_of, encode_entries
-from ledger_verifier.meaning.expiry import spans_from
+from ledger_verifier.meaning.expiry import keys_sha256, spans_from
 
 from .conftest import Verify
 from .test_tampering import altered
@@ -53,10 +53,14 @@ def streams(world: World) -> dict[str, list[int]]:
     return found
 
 
+#: What an entry says beside its spans. Which keys went is for whoever has the ledger's tables.
+SAID: Final = {"keys_sha256": keys_sha256([]), "order": 1}
+
+
 def expire(world: World, positions: list[int], **changes: Any) -> int:
     """Append the entry that says so; returns its position. The bytes stay in `world`."""
     flat = [end for span in spans_from(positions) for end in span]
-    place = world.ledger("stream.expired", {"order": 1, "spans": flat, **changes})
+    place = world.ledger("stream.expired", {**SAID, "spans": flat, **changes})
     for name, of in streams(world).items():
         if set(of) <= set(positions):
             del world.heads[name]
@@ -187,7 +191,9 @@ def in_memory(members: dict[str, bytes], since: tuple[bytes, ...] = (), **option
         ({"spans": [7, 9, 8, 12]}, "ascending"),
         ({"spans": [n for p in range(10, 4014, 4) for n in (p, p + 1)]}, "1 to 1000"),
         ({"spans": [True, True]}, "data.spans"),
-        ({"streams": 1}, "exactly order and spans"),
+        ({"streams": 1}, "exactly keys_sha256, order and spans"),
+        ({"keys_sha256": None}, "data.keys_sha256"),
+        ({"keys_sha256": "AB" * 32}, "data.keys_sha256"),
     ],
 )
 def test_what_no_entry_may_say(changes: dict[str, Any], words: str) -> None:
@@ -202,7 +208,7 @@ def test_an_expiry_in_another_stream() -> None:
     other = f"ledger/{world.uuid()}"
     (positions, *_) = streams(world).values()
     flat = [end for span in spans_from(positions) for end in span]
-    at = world.append(world.draft("stream.expired", other, {"order": 1, "spans": flat}))
+    at = world.append(world.draft("stream.expired", other, {**SAID, "spans": flat}))
     report = in_memory(emptied(world, positions))
     assert {f.position for f in report.failures} == {at, *positions}
 
@@ -364,7 +370,7 @@ def test_positions_are_held_against_each_other_as_sets(one: list[int], two: list
         expiries.absent(position)
     if two:
         flat = [end for span in spans_from(two) for end in span]
-        assert expiries.learn(20_001, {"order": 1, "spans": flat}) is None
+        assert expiries.learn(20_001, {**SAID, "spans": flat}) is None
     absent, claimed = set(one), set(two)
     assert expiries.expired == len(absent & claimed)
     assert expiries.unexplained == len(absent - claimed)
