@@ -20,7 +20,7 @@ from ledger.config import DataDirectory
 from ledger.errors import LedgerError, NoSuchShare, OutOfScope
 from ledger.fsck import check
 from ledger.intake import RECEIVED_BY
-from ledger.log.losses import sign_loss
+from ledger.log.restored import sign_loss
 from ledger.store import open_store
 from ledger.store.lost import note_lost
 from ledger.submission import Submission
