@@ -15,9 +15,10 @@ import orjson
 
 from bench.load import Load
 from demo.simulate import events
+from ledger.named import NAMING
 
 BIN = Path(sys.executable).parent
-_REFUSED_IN_A_CROWD = frozenset({"event.corrected", "erasure.executed"})
+_REFUSED_IN_A_CROWD = frozenset({*NAMING, "recipient_erasure.confirmed"})
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
@@ -33,8 +34,9 @@ class Service:
 
 def simulated() -> Iterator[dict[str, Any]]:
     """CloudEvents of simulated years, one after another, each with people of its own. Without
-    corrections and erasures: one that overtakes what it corrects or erases is refused, and clients
-    here send at once, in batches in which an erasure may not stand beside what it erases."""
+    what speaks of an earlier event: one that overtakes what it corrects, erases or confirms is
+    refused, and clients here send at once, in batches in which an erasure may not stand beside what
+    it erases."""
     for seed in count(1):
         yield from (e for e in events(seed, 200, 475) if e["type"] not in _REFUSED_IN_A_CROWD)
 

@@ -34,8 +34,8 @@ def test_growth_and_disk() -> None:
 
 
 def test_erasures() -> None:
-    rows = erasure_rows(20, 64, rounds=1)
-    assert found(rows, "erasures meanwhile")[0].value == 50
+    rows = erasure_rows(60, 64, rounds=1)
+    assert found(rows, "erasures meanwhile")[0].value == 100
     assert found(rows, "p99, beside erasures")[0].ratio is not None
 
 

@@ -35,7 +35,7 @@ class Server:
         name = self._left.pop() if self._left else None
         if name is None or not self._emptied(name):
             name = f"t{uuid4().hex}"
-            with closing(psycopg.connect(self._url("postgres"), autocommit=True)) as connection:
+            with self._connected("postgres") as connection:
                 connection.execute(f"CREATE DATABASE {name} STRATEGY FILE_COPY".encode())
         self.used.append(name)
         return self._url(name)
@@ -49,21 +49,31 @@ class Server:
 
     def _emptied(self, name: str) -> bool:
         """Whether a database is as good as a new one, once nobody is left in it and what was made
-        in its schema is gone."""
-        with closing(psycopg.connect(self._url(name), autocommit=True)) as connection:
+        in its schema is gone: it is there, it is the server's own user's, and nothing else was made
+        or set in it."""
+        with suppress(psycopg.OperationalError), self._connected(name) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            connection.execute(
+                "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION pg_database_owner;"
+                "GRANT USAGE ON SCHEMA public TO PUBLIC"
+            )
             found = connection.execute(
                 "SELECT (SELECT COUNT(*) FROM pg_class WHERE oid >= 16384)"
                 " + (SELECT COUNT(*) FROM pg_proc WHERE oid >= 16384)"
                 " + (SELECT COUNT(*) FROM pg_namespace WHERE oid >= 16384 AND nspname <> 'public')"
                 " + (SELECT COUNT(*) FROM pg_db_role_setting)"
                 " + (SELECT COUNT(*) FROM pg_event_trigger)"
+                " + (SELECT COUNT(*) FROM pg_database WHERE datname = current_database()"
+                " AND datdba <> (SELECT oid FROM pg_roles WHERE rolname = current_user))"
             ).fetchone()
-        return found == (0,)
+            return found == (0,)
+        return False
+
+    def _connected(self, name: str) -> closing[psycopg.Connection]:
+        return closing(psycopg.connect(self._url(name), autocommit=True))
 
     def _url(self, name: str) -> str:
         return f"postgresql://postgres@/{name}?host={self._server.pgdata}"
@@ -72,7 +82,7 @@ class Server:
         """Leave the disk to the operating system, which outlives every process that a test kills:
         only a machine that loses its power would lose what was committed. And have nobody visit
         hundreds of databases in turn, to see whether one should be vacuumed."""
-        with closing(psycopg.connect(self._url("postgres"), autocommit=True)) as connection:
+        with self._connected("postgres") as connection:
             for setting in ("fsync", "full_page_writes", "autovacuum", "jit"):
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             connection.execute("SELECT pg_reload_conf()")
