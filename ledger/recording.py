@@ -158,7 +158,7 @@ class Recorder:
             if any(answer.shares for answer in answers.values()):
                 await in_vault_thread(check_received, self._opener, answers, count)
             check_there(answers, count)
-            versions |= {index: answer.version for index, answer in answers.items()}
+            versions |= {index: one.version for index, one in answers.items() if one.is_pinned}
         return {(new[i].source, new[i].id): version for i, version in versions.items()}
 
     async def _plans(

@@ -9,6 +9,7 @@ to its own signed word. A table that says less than the log does is for `fsck`.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -37,10 +38,12 @@ def proven(
     if not named:
         return found
     head = _signed_head(rows, keys)
+    # Erasures that are recorded together have nearly all of their proofs in common.
+    node = cache(_nodes(rows))
     restored = select_restored(rows)
     for position, group in groupby(named, key=lambda key: key.position):
         some = list(group)
-        entry = _proven_entry(rows, position_sql, position, head)
+        entry = _proven_entry(rows, position_sql, position, head, node)
         if entry is None or not _says(entry, position, some, keys, restored.get(position)):
             raise IntegrityAlarm(
                 f"The table of destroyed keys is not what entry {position} of the log says: the "
@@ -64,14 +67,18 @@ def _signed_head(rows: Rows, keys: Collection[VerifierKey]) -> Checkpoint:
 
 
 def _proven_entry(
-    rows: Rows, position_sql: str, position: int, head: Checkpoint
+    rows: Rows,
+    position_sql: str,
+    position: int,
+    head: Checkpoint,
+    node: Callable[[int, int], bytes],
 ) -> dict[str, Any] | None:
     """The entry at a position, if it is proven to be there."""
     raw = select_entry(rows, position_sql, position)
     if raw is None:
         return None
     try:
-        proof = prove_inclusion(position, head.size, _nodes(rows))
+        proof = prove_inclusion(position, head.size, node)
         verify_inclusion(leaf_hash(raw), position, head.size, proof, head.root)
         return entries.decode(raw)
     except FormatError:

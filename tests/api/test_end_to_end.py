@@ -172,7 +172,7 @@ def test_the_live_log_verifies(service: Service, recorded: list[dict[str, Any]])
 def test_receipts_and_entries_verify_offline(
     service: Service, recorded: list[dict[str, Any]], tmp_path: Path
 ) -> None:
-    for result in recorded[::600]:
+    for result in recorded[300:301]:
         _, raw, _ = service.call(f"/v1/entries/{result['position']}", "auditor", Actor=ACTOR)
         _, newest, headers = service.call(f"/v1/entries/{result['position']}/receipt", "auditor")
         assert headers["Content-Type"].startswith("text/plain")

@@ -3,9 +3,10 @@ learns of another's share."""
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import count, islice
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from ledger.access import Credential, Role
 from ledger.application import Ledger
 from ledger.catalogue import CATALOGUE
 from ledger.config import DataDirectory
-from ledger.errors import LedgerError, NoSuchShare, OutOfScope
+from ledger.errors import Busy, LedgerError, NoSuchShare, OutOfScope
 from ledger.fsck import check
 from ledger.intake import RECEIVED_BY
 from ledger.log.restored import sign_loss
@@ -65,6 +66,10 @@ def said(type_name: str, stream: StreamRef, organisation: str = TRUST, **data: A
     if type_name == "data.disclosed":
         return changed
     return replace(changed, source=f"{organisation}-portal", organisation=organisation)
+
+
+def share_id(share: Submission) -> str:
+    return str(share.data["disclosure_id"])
 
 
 async def a_share(ledger: Ledger, **data: Any) -> Submission:
@@ -222,24 +227,40 @@ async def test_in_a_batch_what_comes_before_counts(ledger: Ledger) -> None:
     assert await confirmed(ledger, share) == [True]
 
 
+def in_between(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, coming: Iterator[Submission]
+) -> None:
+    """Whenever shares have been looked at, one more of these is recorded before anything else."""
+    loop = asyncio.get_running_loop()
+
+    def then_another(*arguments: Any) -> Mapping[int, shares.Answer]:
+        found = shares.look(*arguments)
+        for other in islice(coming, 1):
+            asyncio.run_coroutine_threadsafe(ledger.record(ANY, [other]), loop).result(30)
+        return found
+
+    monkeypatch.setattr(recording, "look_at_shares", then_another)
+
+
 async def test_whoever_gets_in_between_makes_the_share_be_looked_up_again(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = identified()
-    share = said("data.disclosed", person.stream, disclosure_id=str(uuid4()))
-    await ledger.record(ANY, [person])
-    loop, came = asyncio.get_running_loop(), [share]
-
-    def then_the_share(*arguments: Any) -> Mapping[int, shares.Answer]:
-        found = shares.look(*arguments)
-        if came:
-            asyncio.run_coroutine_threadsafe(ledger.record(ANY, [came.pop()]), loop).result(30)
-        return found
-
-    monkeypatch.setattr(recording, "look_at_shares", then_the_share)
+    share = await a_share(ledger)
+    coming = iter([said("data.disclosed", share.stream, OTHER, disclosure_id=share_id(share))])
+    in_between(ledger, monkeypatch, coming)
     with pytest.raises(NoSuchShare):
-        await ledger.record(token_of(OTHER), [answer(ACKNOWLEDGED, share, OTHER)])
-    assert came == []
+        await ledger.record(token_of(TRUST), [answer(CONFIRMED, share)])
+    assert list(coming) == []
+
+
+async def test_an_acknowledgement_does_not_wait_for_others_to_stop(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = await a_share(ledger)
+    in_between(ledger, monkeypatch, (act("case.reviewed", share.stream) for _ in count()))
+    await ledger.record(token_of(TRUST), [answer(ACKNOWLEDGED, share)])
+    with pytest.raises(Busy):
+        await ledger.record(token_of(TRUST), [answer(CONFIRMED, share)])
 
 
 async def test_the_vault_is_asked_in_its_own_thread_and_only_where_a_share_is_there(
