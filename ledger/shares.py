@@ -5,8 +5,8 @@ the same id, of the same category and sealed as received by the organisation tha
 acknowledgement where a share of that id is there, and as it comes where none is. A share of which
 the recipient is declared lost goes by its category. Where shares of several organisations have one
 id, none of them can answer: the entries could not show which was meant. A share that is another's
-and one that is not there are refused in the same words; that somebody erased is recorded at no other
-version of the stream than was looked at. Errors hold no value.
+and one that is not there are refused in the same words; that somebody erased is recorded at no
+other version of the stream than was looked at. Errors hold no value.
 """
 
 from collections.abc import Mapping, Sequence
