@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from aiohttp import web
 
 from ledger.access import Credential
+from ledger.marks import OpenedEntry
 from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger_verifier.formats.entry import StreamRef
 from ledger_verifier.formats.tiles import Tile
@@ -43,15 +44,16 @@ class Door(Protocol):
     async def receipt(self, credential: Credential, position: int) -> str:
         """A tlog-proof of an entry."""
 
-    async def sealed(
+    async def open_entry(
         self,
         credential: Credential,
         position: int,
         actor: str | None,
         purpose: str | None,
         reason: str | None = None,
-    ) -> Mapping[str, Any]:
-        """The sealed fields of an entry that the caller may open; the reading is recorded."""
+    ) -> OpenedEntry:
+        """The sealed fields of an entry that the caller may open, and its marks; the reading is
+        recorded."""
 
     async def feed(
         self,

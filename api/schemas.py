@@ -176,6 +176,38 @@ def _recorded() -> dict[str, Schema]:
     }
 
 
+def _sealed() -> Schema:
+    day = {"type": ["string", "null"]}
+    contest = {
+        "event": ref("Uuid"),
+        "contested_on": {"type": "string"},
+        "decision_due": day,
+        "decided_event": {"type": ["string", "null"]},
+        "decided_on": day,
+        "statement": {"type": ["string", "null"], "description": "What the person says of it"},
+        "outcome": {"type": "string", "description": "What was decided"},
+        "right_value": {"type": ["string", "null"], "description": "What is right"},
+    }
+    correction = {"event": ref("Uuid"), "type": {"type": "string"}, "corrected_on": day}
+    return _object(
+        {
+            "position": _INTEGER,
+            "fields": {"type": "object"},
+            "disputed": {"type": "boolean", "description": "Contested, and not decided"},
+            "contests": _array(
+                _object(
+                    contest,
+                    optional=("statement", "outcome", "right_value"),
+                    description="What is sealed of it as far as the token may open it",
+                )
+            ),
+            "corrections": _array(
+                _object(correction, description="An event that names this one a mistake")
+            ),
+        }
+    )
+
+
 def _read() -> dict[str, Schema]:
     entry = _object({"format": {"const": "hub-ledger/entry@v1"}}, description="docs/formats.md")
     return {
@@ -187,7 +219,7 @@ def _read() -> dict[str, Schema]:
                 "tree_size": _INTEGER,
             }
         ),
-        "Sealed": _object({"position": _INTEGER, "fields": {"type": "object"}}),
+        "Sealed": _sealed(),
         "Case": {"type": "object", "description": "The state of a case, from its open entries"},
         "CaseList": _object(
             {

@@ -19,6 +19,7 @@ from ledger.database import database_errors, is_postgres_url, open_database
 from ledger.errors import Busy, KeyNotAtHand
 from ledger.expiring import Expirer
 from ledger.log.client import WriterClient
+from ledger.marks import OpenedEntry
 from ledger.opening import Opener
 from ledger.openings import Openings
 from ledger.packs import Packer, wanted_pack
@@ -278,6 +279,18 @@ class Ledger:
         return await self._certifier.certificate(credential, case_id, actor, form)
 
     @_answering
+    async def open_entry(
+        self,
+        credential: Credential,
+        position: int,
+        actor: str | None,
+        purpose: str | None,
+        reason: str | None = None,
+    ) -> OpenedEntry:
+        """The sealed fields of an entry that the caller may open, and its marks."""
+        return await self._reader.sealed(credential, position, actor, purpose, reason)
+
+    @_answering
     async def sealed(
         self,
         credential: Credential,
@@ -286,8 +299,9 @@ class Ledger:
         purpose: str | None,
         reason: str | None = None,
     ) -> dict[str, Any]:
-        """The sealed fields of an entry that the caller may open."""
-        return await self._reader.sealed(credential, position, actor, purpose, reason)
+        """The sealed fields of an entry that the caller may open, without its marks."""
+        opened = await self._reader.sealed(credential, position, actor, purpose, reason)
+        return dict(opened.fields)
 
     @_answering
     async def due(self, credential: Credential, hub: str, organisation: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 from uuid import uuid4
 
-from ledger.access import Credential, Operation, Owner, check_operation
+from ledger.access import Credential, Operation, check_operation
 from ledger.audiences import check_pack, opened_for
 from ledger.catalogue import CATALOGUE
 from ledger.consultation import COPIES, PRODUCED, check_actor, check_purpose
@@ -27,9 +27,10 @@ from ledger.intake import LONDON, Draft, split
 from ledger.log.client import WriterClient
 from ledger.log.clock import instant
 from ledger.log.genesis import new_nonce
+from ledger.marks import about_others
 from ledger.recording import Recorder
 from ledger.store.base import Store
-from ledger.streams import Consulted, Entry, Streams, openable
+from ledger.streams import Consulted, Found, Streams, openable
 from ledger.submission import Submission
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
@@ -125,7 +126,7 @@ class Packer:
             purpose=purpose,
             reason=reason,
             size=at,
-            fields=partial(_opened, credential, wanted, purpose),
+            fields=partial(self._opened, credential, wanted, purpose),
         )
         size, members = await in_vault_thread(self._members, consulted, against)
         if wanted is not None:
@@ -143,6 +144,24 @@ class Packer:
         await self._recorder.cover(size)
         return await asyncio.to_thread(packed, members)
 
+    def _opened(
+        self, credential: Credential, wanted: Wanted | None, purpose: str | None, found: Found
+    ) -> dict[int, list[str]]:
+        """Names of the sealed fields that a pack, or a plain bundle, opens, by position. A person's
+        own opens nothing that is said by now to be about somebody else, of whichever size it is."""
+        if wanted is None and purpose is None:
+            return {}
+        others: frozenset[str] = frozenset()
+        if wanted is not None and wanted.audience == SUBJECT:
+            others = about_others(self._store, found.stream.text)
+        return {
+            position: openable(credential, entry, found.owner)
+            if wanted is None
+            else opened_for(wanted.audience, credential, entry, found.owner)
+            for position, entry in found.decoded.items()
+            if entry["id"] not in others
+        }
+
     def _members(
         self, consulted: Consulted, against: tuple[int, bytes] | None
     ) -> tuple[int, Members]:
@@ -151,15 +170,6 @@ class Packer:
         stored = consulted.found.stored
         size, _, members = stream_members(self._store, stored, texts, against)
         return size, members
-
-
-def _opened(
-    credential: Credential, wanted: Wanted | None, purpose: str | None, entry: Entry, owner: Owner
-) -> list[str]:
-    """Names of the sealed fields of an entry that a pack, or a plain bundle, opens."""
-    if wanted is not None:
-        return opened_for(wanted.audience, credential, entry, owner)
-    return openable(credential, entry, owner) if purpose is not None else []
 
 
 def _produced(

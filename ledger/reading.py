@@ -27,7 +27,8 @@ from ledger.consultation import check_actor, check_purpose
 from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import read_entry_bundle, read_hash_tile
 from ledger.log.clock import instant
-from ledger.opening import Opener
+from ledger.marks import OpenedEntry, marks_of
+from ledger.opening import Opened, Opener
 from ledger.owners import owners_of, whose
 from ledger.projections.cases import CaseIndex, replay
 from ledger.queries import ENTRY, ENTRY_BUNDLES, FEED, Queries, ledger_stream
@@ -246,16 +247,17 @@ class Reader:
         actor: str | None,
         purpose: str | None,
         reason: str | None,
-    ) -> dict[str, Any]:
-        """The sealed fields of an entry that the caller may open, by name; the reading is recorded
-        first. Raises ActorRequired, PurposeRequired, ReasonRequired, NotFound."""
+    ) -> OpenedEntry:
+        """The sealed fields of an entry that the caller may open, with its marks; the reading is
+        recorded first. Raises ActorRequired, PurposeRequired, ReasonRequired, NotFound."""
         check_operation(credential, Operation.OPEN_SEALED)
         check_actor(credential, actor)
         purpose = check_purpose(purpose)
         _, entry, owner = await asyncio.to_thread(self._visible, credential, position)
         if not sealed_classes(credential, entry, owner):
             raise NotFound
-        names = openable(credential, entry, owner)
+        marks = await asyncio.to_thread(marks_of, self._store, entry)
+        names = {**marks.names(credential, owner), position: openable(credential, entry, owner)}
         await self._streams.record(
             credential,
             entry,
@@ -264,18 +266,21 @@ class Reader:
             channel="sealed-fields",
             purpose=purpose,
             reason=reason,
-            opens=names,
+            opens=[name for some in names.values() for name in some],
         )
 
-        def open_now() -> dict[str, Any]:
+        def open_now() -> dict[int, Opened]:
             # What expired or was erased before the reading was recorded is not given out.
             try:
-                return self._opener.open(position, entry).values
+                return self._opener.open_all({**marks.decoded, position: entry})
             finally:
                 self._visible(credential, position)
 
-        opened = await in_vault_thread(open_now)
-        return {name: value for name, value in opened.items() if name in names}
+        shown = {
+            at: {name: value for name, value in found.values.items() if name in names[at]}
+            for at, found in (await in_vault_thread(open_now)).items()
+        }
+        return OpenedEntry(shown[position], marks.to_json(shown))
 
     async def cases(
         self, credential: Credential, after: str | None, limit: int

@@ -28,8 +28,6 @@ from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.entry import StreamRef
 
 Entry = Mapping[str, Any]
-#: Names of the sealed fields of an entry that a reading opens.
-Fields = Callable[[Entry, Owner], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,10 @@ class Consulted:
     def first(self) -> Entry:
         """The first entry of the stream."""
         return self.found.decoded[self.found.stored[0].position]
+
+
+#: Names of the sealed fields that a reading of a stream opens, by position.
+Fields = Callable[[Found], Mapping[int, Sequence[str]]]
 
 
 class Streams:
@@ -98,16 +100,16 @@ class Streams:
         purpose: str | None,
         reason: str | None = None,
         size: int | None = None,
-        fields: Fields = lambda _entry, _owner: (),
+        fields: Fields = lambda _found: {},
         count: int | None = None,
     ) -> Consulted:
         """Record the reading of a stream, and read it. `count` is how many records it returns: its
         entries, unless it is given. Raises NotFound, Expired, ReasonRequired, and what recording
         raises."""
 
-        def find() -> tuple[Found, dict[int, Sequence[str]]]:
+        def find() -> tuple[Found, Mapping[int, Sequence[str]]]:
             found = self.find(credential, stream, size)
-            return found, {p: fields(entry, found.owner) for p, entry in found.decoded.items()}
+            return found, fields(found)
 
         found, names = await asyncio.to_thread(find)
         event = await self.record(

@@ -50,7 +50,7 @@ async def receipt(request: web.Request) -> web.StreamResponse:
 
 
 async def sealed(request: web.Request) -> web.StreamResponse:
-    """The sealed fields that the caller may open."""
+    """The sealed fields that the caller may open, and what marks the entry."""
     Query(request).check()
     position = path_number(request, "position")
     actor, purpose, reason = actor_of(request), purpose_of(request), reason_of(request)
@@ -59,8 +59,9 @@ async def sealed(request: web.Request) -> web.StreamResponse:
             f"Name what the fields are opened for: {PURPOSE}: <code>.",
             [FieldError(PURPOSE, "is required")],
         )
-    fields = await request.app[LEDGER].sealed(request[CREDENTIAL], position, actor, purpose, reason)
-    return json_reply({"position": position, "fields": dict(fields)})
+    ledger, credential = request.app[LEDGER], request[CREDENTIAL]
+    opened = await ledger.open_entry(credential, position, actor, purpose, reason)
+    return json_reply({"position": position, "fields": dict(opened.fields), **opened.marks})
 
 
 ACTOR_PARAMETER: Final = Parameter(
@@ -143,10 +144,9 @@ ROUTES: Final = (
         "Open an entry's sealed fields; the reading is recorded first",
         operation=Operation.OPEN_SEALED,
         parameters=(POSITION, ACTOR_PARAMETER, PURPOSE_PARAMETER, REASON_PARAMETER),
-        replies={200: Reply("The fields that the caller may open", schema=ref("Sealed"))},
+        replies={200: Reply("What the caller may open, and its marks", schema=ref("Sealed"))},
         problems=(
             "invalid-request",
-            "invalid-event",
             "actor-required",
             "purpose-required",
             "reason-required",

@@ -15,6 +15,7 @@ from typing import Final
 
 from ledger.catalogue import (
     access,
+    accuracy,
     assurance,
     case,
     content,
@@ -62,6 +63,7 @@ FAMILY_MODULES: Final[Sequence[ModuleType]] = (
     access,
     content,
     correction,
+    accuracy,
     rights,
     person,
     erasure,

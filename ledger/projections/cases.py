@@ -21,7 +21,7 @@ from ledger_verifier.meaning.case import CaseState, fold
 from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 
 #: The version of the fold: states made by another are not read, and are made anew.
-PROJECTION: Final = "cases/v3"
+PROJECTION: Final = "cases/v4"
 BATCH: Final = 1000
 
 

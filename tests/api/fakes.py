@@ -15,6 +15,7 @@ from ledger import access
 from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, NotFound
+from ledger.marks import OpenedEntry
 from ledger.retention import KINDS
 from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger_verifier.formats.entry import StreamRef
@@ -152,20 +153,21 @@ class FakeLedger:
         self._readable(credential, position)
         return self.proof(position)
 
-    async def sealed(
+    async def open_entry(
         self,
         credential: Credential,
         position: int,
         actor: str | None,
         purpose: str | None,
         reason: str | None = None,
-    ) -> Mapping[str, Any]:
-        self._call("sealed", position, actor, purpose)
+    ) -> OpenedEntry:
+        self._call("open_entry", position, actor, purpose)
         entry = self._readable(credential, position)
         classes = access.sealed_classes(credential, entry)
         if not classes:
             raise NotFound
-        return {name: f"a {name} field" for name in sorted(classes)}
+        fields = {name: f"a {name} field" for name in sorted(classes)}
+        return OpenedEntry(fields, {"disputed": False, "contests": [], "corrections": []})
 
     async def feed(
         self,

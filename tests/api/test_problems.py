@@ -188,7 +188,7 @@ async def test_a_purpose_is_named_to_open_sealed_fields(
     reply = await client.get(address, headers={**headers, "Purpose-Of-Use": "rights-request"})
     assert reply.status == 200
     assert (await reply.json())["position"] == position
-    assert ledger.calls[-1] == ("sealed", (position, ACTOR, "rights-request"))
+    assert ledger.calls[-1] == ("open_entry", (position, ACTOR, "rights-request"))
 
 
 async def test_a_bundle_is_a_file_whose_name_says_nothing(

@@ -53,20 +53,23 @@ def _cases(found: list[Event]) -> dict[str, list[Event]]:
     return {subject: story for subject, story in stories.items() if story[0]["time"] < "2020-07-01"}
 
 
-#: What does not happen in the year: requests of access and who makes them, holds, an expiry, and
-#: what goes with an erasure, which `demo.erasure` shows by itself.
+#: What does not happen in the year: requests of access, who makes them and what they contest,
+#: holds, an expiry, and what goes with an erasure, which `demo.erasure` shows by itself.
 NOT_IN_THE_YEAR = {
     "access_request.answered",
     "access_request.received",
     "access_request.waived",
+    "accuracy.contested",
     "capacity.assessed",
     "destruction.confirmed",
+    "entry.misattributed",
     "expiry.ordered",
     "identity.verified",
     "legal_hold.placed",
     "legal_hold.released",
     "pack.offered",
     "policy.adopted",
+    "rectification.decided",
     "representative.authorised",
     "representative.revoked",
     "source_erasure.confirmed",

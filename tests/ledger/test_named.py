@@ -81,12 +81,16 @@ async def test_what_others_name_has_an_id_of_its_own_in_its_stream(
 ) -> None:
     person = identified()
     await ledger.record(ANY, [person])
-    data = {"ordered_event": None} if name == "erasure.executed" else {}
+    # What it names itself must be there.
+    data: dict[str, Any] = {
+        "erasure.executed": {"ordered_event": None},
+        "accuracy.contested": {"contested_events": [person.id]},
+    }.get(name, {})
     await refused(ledger, under_id_of(person, name, **data), "/id", "give it a new id")
     # In another stream it means nothing, and under one id of one batch it means the same.
     elsewhere = identified(id=person.id, source=OTHER)
     await ledger.record(ANY, [elsewhere])
-    first = act(name, elsewhere.stream)
+    first = naming(name, elsewhere, **data)
     if name != "erasure.executed":
         with pytest.raises(DuplicateConflict) as caught:
             await ledger.record(DPO, [under_id_of(first), first])

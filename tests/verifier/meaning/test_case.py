@@ -117,6 +117,8 @@ THE_STATE: Final = {
     "disclosures": [THE_SHARE],
     "requests_of_no_share": 0,
     "confirmations_of_no_share": 0,
+    "contests": [],
+    "shared_as_undisputed": 0,
     "acts": THE_ACTS,
     "counts": {
         "case.closed": 1,
@@ -130,6 +132,7 @@ THE_STATE: Final = {
     "status": "erasing",
     "informed": True,
     "not_told": [],
+    "disputed": [],
     "unacknowledged": 0,
     "erasures_unconfirmed": 0,
     "outstanding": [f"recipient/{SHARE}"],

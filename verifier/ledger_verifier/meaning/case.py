@@ -8,33 +8,40 @@ sense of section 62, such as `record.altered`, which never feeds the state of a 
 sealed is read, so a state holds what any reader of the entries could work out, and says so:
 `informed` means that telling the reasons was recorded, not that it was the person who was told.
 
-An entry that `event.corrected` names stays among `acts`, marked, and its say in the state is set
-off, as if it had never been made. What kind of mistake it was is sealed, so the state errs towards
-what is still owed: what was collected, shared or destroyed (`LASTING`) is not undone by saying
-so, and only marked. A correction that is itself corrected has no effect.
+An entry that `event.corrected` or `entry.misattributed` names stays among `acts`, marked, and its
+say in the state is set off, as if it had never been made. What kind of mistake it was is sealed,
+and whoever was wrong before may be so again, so the state errs towards what is still owed: what was
+collected, shared or destroyed (`LASTING`) is not undone by saying so, and only marked. A correction
+that is itself corrected has no effect.
 
 The states are those of the life of a case, less what only a `restricted` stream shows: nothing
 withheld is ever in a case stream. `erasing` means that destruction of the subject key was recorded,
 and that the ledger has not verified it yet, or somebody who had the data has not confirmed;
 `erased`, that it was and they have; `erasure-complete`, that backups are gone too. The rules of
-that are in `meaning.erasing`, those of who received the data in `meaning.sharing`.
+that are in `meaning.erasing`, those of who received the data in `meaning.sharing`, and those of
+what is disputed in `meaning.accuracy`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from ledger_verifier.meaning import erasing, sharing
-from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Disclosed
+from ledger_verifier.meaning import accuracy, erasing, sharing
+from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Contest, Disclosed
 from ledger_verifier.meaning.erasing import ENVELOPE, EXECUTED, recorded_since, sources_after
 
-__all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Disclosed", "fold"]
+__all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Contest", "Disclosed", "fold"]
 
 Entry = Mapping[str, Any]
 Changes = dict[str, Any]
 Rule = Callable[[CaseState, Act], Changes]
 
-CORRECTED: Final = "event.corrected"
+MISATTRIBUTED: Final = "entry.misattributed"
+#: What says that an earlier entry of the stream was a mistake, and in which field.
+CORRECTING: Final = {
+    "event.corrected": "corrected_event",
+    MISATTRIBUTED: "misattributed_event",
+}
 
 #: What stays in force when it is corrected: the data was collected, has left, or is gone.
 LASTING: Final = frozenset({"subject.identified", sharing.DISCLOSED, EXECUTED})
@@ -121,7 +128,7 @@ def _again(state: CaseState) -> CaseState:
         sources=tuple(replace(source, erasure_confirmed_on=None) for source in state.sources),
     )
     for act in acts:
-        if act.type != CORRECTED and (not act.corrected or act.type in LASTING):
+        if act.type not in CORRECTING and (not act.corrected or act.type in LASTING):
             anew = _after(anew, act)
     return anew
 
@@ -133,7 +140,8 @@ def _marked(acts: tuple[Act, ...]) -> tuple[Act, ...]:
     marked: list[Act] = []
     for act in reversed(acts):
         corrected = act.id in mistaken
-        target = act.text("corrected_event") if act.type == CORRECTED else None
+        naming = CORRECTING.get(act.type)
+        target = None if naming is None else act.text(naming)
         if target is not None and not corrected:
             mistaken.add(target)
         marked.append(replace(act, corrected=corrected))
@@ -223,7 +231,8 @@ _RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     "support.declined": (_support_declined, ()),
     "case.reviewed": (_case_reviewed, ("review_due",)),
     "case.closed": (_case_closed, ("erase_due",)),
-    CORRECTED: (_event_corrected, ("corrected_event",)),
+    **{name: (_event_corrected, (naming,)) for name, naming in CORRECTING.items()},
+    **accuracy.RULES,
     **sharing.RULES,
     **erasing.RULES,
 }

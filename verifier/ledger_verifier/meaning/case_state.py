@@ -27,7 +27,7 @@ NOT_OFFERED: Final = "pack-not-offered"
 Said = str | int | bool | tuple[str | int, ...]
 
 
-def _members(value: "Act | Disclosed | Erasure | Source | CaseState") -> dict[str, Any]:
+def _members(value: "Act | Contest | Disclosed | Erasure | Source | CaseState") -> dict[str, Any]:
     """Names and values, as `dataclasses.asdict` would have them for flat values, without copies."""
     return {name: getattr(value, name) for name in value.__slots__}
 
@@ -67,6 +67,28 @@ class Act:
         one."""
         act = cls.of(value["id"], value["type"], value["occurred_at"], value["said"])
         return replace(act, corrected=value["corrected"])
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Somebody contested what `events` say: from `contested_on` they are disputed, until it was
+    first decided. `decided_event` is the newest decision."""
+
+    id: str
+    contested_on: str
+    events: tuple[str, ...]
+    decision_due: str | None = None
+    decided_on: str | None = None
+    decided_event: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The contest as JSON values."""
+        return {**_members(self), "events": list(self.events)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Contest":
+        """The inverse of `to_json`; raises TypeError or KeyError for what is not one."""
+        return cls(**{**value, "events": tuple(value["events"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +201,8 @@ class CaseState:
     yet answered; `barring_requests` those of them that no erasure may go before: no day to erase
     by was fixed when they came, and the person has not waived it. `requests_of_no_share` and
     `confirmations_of_no_share` count what was said of recipients' erasures and is for no share that
-    was recorded before.
+    was recorded before. `shared_as_undisputed` counts the shares made while entries were disputed
+    whose recipient was not told so.
     """
 
     stream: str
@@ -214,6 +237,8 @@ class CaseState:
     disclosures: tuple[Disclosed, ...] = ()
     requests_of_no_share: int = 0
     confirmations_of_no_share: int = 0
+    contests: tuple[Contest, ...] = ()
+    shared_as_undisputed: int = 0
     acts: tuple[Act, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
@@ -245,6 +270,12 @@ class CaseState:
     def not_told(self) -> tuple[str, ...]:
         """What of the checklist no notification has told yet."""
         return tuple(item for item in CHECKLIST if item not in self.told)
+
+    @property
+    def disputed(self) -> tuple[str, ...]:
+        """Ids of the events that somebody contests, which is not decided."""
+        open_ones = (contest for contest in self.contests if contest.decided_on is None)
+        return tuple(sorted({event for contest in open_ones for event in contest.events}))
 
     @property
     def unacknowledged(self) -> int:
@@ -286,8 +317,9 @@ class CaseState:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What was recorded of this case's erasures, here and at recipients, that is open to
-        question. Indications for a person to weigh, not determinations.
+        """What was recorded of this case's erasures, here and at recipients, and of shares while
+        entries were disputed, that is open to question. Indications for a person to weigh, not
+        determinations.
 
         `pack-not-offered` is found here, of the open entries as they stand, and is never frozen
         into an entry: an offer is open and outlives the erasure, so that whoever has the stream
@@ -306,6 +338,7 @@ class CaseState:
             (early, "backup-horizon-stated-early"),
             (self.requests_of_no_share, "request-matches-no-share"),
             (self.confirmations_of_no_share, "confirmation-matches-no-share"),
+            (self.shared_as_undisputed, "shared-as-undisputed"),
         )
         return tuple(name for there, name in found if there)
 
@@ -319,6 +352,7 @@ class CaseState:
             "acts": [act.to_json() for act in self.acts],
             "erasures": [erasure.to_json() for erasure in self.erasures],
             "sources": [_members(source) for source in self.sources],
+            "contests": [contest.to_json() for contest in self.contests],
             "holds": list(self.holds),
             "open_requests": list(self.open_requests),
             "barring_requests": list(self.barring_requests),
@@ -326,6 +360,7 @@ class CaseState:
             "status": self.status,
             "informed": self.informed,
             "not_told": list(self.not_told),
+            "disputed": list(self.disputed),
             "unacknowledged": self.unacknowledged,
             "erasures_unconfirmed": self.erasures_unconfirmed,
             "outstanding": list(self.outstanding),
@@ -342,6 +377,7 @@ class CaseState:
             own["acts"] = tuple(Act.from_json(act) for act in own["acts"])
             own["erasures"] = tuple(Erasure.from_json(one) for one in own["erasures"])
             own["sources"] = tuple(Source(**source) for source in own["sources"])
+            own["contests"] = tuple(Contest.from_json(one) for one in own["contests"])
             for name in ("holds", "open_requests", "barring_requests"):
                 own[name] = tuple(own[name])
             own["counts"] = tuple(sorted(own["counts"].items()))

@@ -153,6 +153,8 @@ def erasure_executed(state: CaseState, act: Act) -> Changes:
         "erased_through": state.erased_through if erasure.through is None else erasure.through,
         "review_due": None,
         "erase_due": None,
+        # What was contested is gone.
+        "contests": (),
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from ledger_verifier.meaning.accuracy import shared_as_undisputed
 from ledger_verifier.meaning.case_state import Act, CaseState, Disclosed
 
 Changes = dict[str, Any]
@@ -35,8 +36,11 @@ def disclosed(state: CaseState, act: Act) -> Changes:
     }
     for index, earlier in _same(state, act):
         if earlier.disclosed_at is None:
-            return {"disclosures": _put(state.disclosures, index, replace(earlier, **told))}
-    return {"disclosures": (*state.disclosures, Disclosed(share_id, category, **told))}
+            shares = _put(state.disclosures, index, replace(earlier, **told))
+            break
+    else:
+        shares = (*state.disclosures, Disclosed(share_id, category, **told))
+    return {"disclosures": shares, "shared_as_undisputed": shared_as_undisputed(state, act)}
 
 
 def acknowledged(state: CaseState, act: Act) -> Changes:
@@ -107,7 +111,14 @@ _SHARE: Final = ("disclosure_id", "recipient_category")
 RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     DISCLOSED: (
         disclosed,
-        (*_SHARE, "purpose", "gateway", "agreement_ref", "recipient_retention_until"),
+        (
+            *_SHARE,
+            "purpose",
+            "gateway",
+            "agreement_ref",
+            "recipient_retention_until",
+            "quality_statement",
+        ),
     ),
     "disclosure.acknowledged": (acknowledged, _SHARE),
     "recipient_erasure.requested": (erasure_requested, _SHARE),

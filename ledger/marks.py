@@ -1,0 +1,119 @@
+"""Marks: what the stream of an entry says of whether that entry is right, or about this person.
+
+Guarantees: an entry that is contested, was decided about, or is named a mistake is never opened
+without that: the open part of each such mark goes with it, and of what is sealed in it (what the
+person says, what was decided, what is right) as much as the reader may open of any entry. What is
+marked follows from the state of the stream (`ledger_verifier.meaning.case`): a mark that was itself
+corrected is none. (DPA 2018 ss.38(5) and 46; UK GDPR Arts 16 and 18.)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.access import Credential, Owner
+from ledger.projections.cases import replay
+from ledger.store.base import Store
+from ledger.streams import openable
+from ledger_verifier.formats import entry as entries
+from ledger_verifier.meaning.accuracy import CONTESTED, DECIDED
+from ledger_verifier.meaning.case import CORRECTING, MISATTRIBUTED, CaseState, Contest
+
+Entry = Mapping[str, Any]
+
+#: What is shown of the sealed fields of a mark, beside the entry that it is about.
+_SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    CONTESTED: ("statement",),
+    DECIDED: ("outcome", "right_value"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The marks of one entry: the contests that it is named in, what corrects it, and the entries
+    of the contests and their decisions, by position."""
+
+    contests: tuple[Contest, ...]
+    corrections: tuple[tuple[str, str, str], ...]
+    decoded: Mapping[int, Entry]
+
+    def names(self, credential: Credential, owner: Owner) -> dict[int, list[str]]:
+        """What of the sealed fields of these entries the reader is shown."""
+        return {
+            position: [
+                name for name in openable(credential, entry, owner) if name in _SHOWN[entry["type"]]
+            ]
+            for position, entry in self.decoded.items()
+        }
+
+    def to_json(self, opened: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+        """The marks as JSON values, with what was opened of their entries."""
+        found = {
+            (entry["type"], entry["id"]): opened.get(position, {})
+            for position, entry in self.decoded.items()
+        }
+        return {
+            "disputed": any(contest.decided_on is None for contest in self.contests),
+            "contests": [
+                {
+                    "event": contest.id,
+                    "contested_on": contest.contested_on,
+                    "decision_due": contest.decision_due,
+                    "decided_event": contest.decided_event,
+                    "decided_on": contest.decided_on,
+                    **found.get((CONTESTED, contest.id), {}),
+                    **found.get((DECIDED, contest.decided_event), {}),
+                }
+                for contest in self.contests
+            ],
+            "corrections": [
+                {"event": event, "type": name, "corrected_on": on}
+                for event, name, on in self.corrections
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """What a reader opened of an entry, by the names of its fields, and its marks as JSON."""
+
+    fields: Mapping[str, Any]
+    marks: Mapping[str, Any]
+
+
+def marks_of(store: Store, entry: Entry) -> Marks:
+    """The marks of an entry, of the stream as it is now. Blocks."""
+    stored = store.stream(f"{entry['stream']['kind']}/{entry['stream']['id']}")
+    if not stored:
+        return Marks((), (), {})
+    state = replay(stored)
+    contests = tuple(one for one in state.contests if entry["id"] in one.events)
+    wanted = {(CONTESTED, one.id) for one in contests}
+    wanted |= {(DECIDED, one.decided_event) for one in contests if one.decided_event is not None}
+    decoded = {}
+    for one in stored:
+        if one.type in _SHOWN:
+            mark = entries.decode(one.raw)
+            if (mark["type"], mark["id"]) in wanted:
+                decoded[one.position] = mark
+    return Marks(contests, tuple(_corrections(state, entry["id"])), decoded)
+
+
+def _corrections(state: CaseState, event: str) -> list[tuple[str, str, str]]:
+    return [
+        (act.id, act.type, act.occurred_at)
+        for act in state.acts
+        if act.type in CORRECTING and not act.corrected and act.text(CORRECTING[act.type]) == event
+    ]
+
+
+def about_others(store: Store, stream: str) -> frozenset[str]:
+    """Ids of the events of a stream that it says, as it is now, are about somebody else. Blocks."""
+    stored = store.stream(stream)
+    return frozenset(
+        named
+        for act in (replay(stored).acts if stored else ())
+        if act.type == MISATTRIBUTED and not act.corrected
+        for named in (act.text(CORRECTING[MISATTRIBUTED]),)
+        if named is not None
+    )

@@ -1,0 +1,131 @@
+"""What is disputed, until when, and what was shared meanwhile without saying so."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+
+from ledger_verifier.meaning.case import CaseState, fold
+from tests.verifier.meaning.case_events import correction_of, entry_of, id_of
+from tests.verifier.meaning.test_erasing import executed
+
+ABOUT: Final = id_of(1)
+CONTESTED: Final = {"contested_events": [ABOUT], "decision_due": "2026-02-01"}
+
+
+def folded(*found: Any) -> CaseState:
+    state = None
+    for one in found:
+        state = fold(state, one)
+        assert CaseState.from_json(state.to_json()) == state
+    assert state is not None
+    return state
+
+
+def on(day: str, version: int, name: str, data: Mapping[str, Any]) -> Any:
+    return {**entry_of(version, name, data), "occurred_at": day}
+
+
+def shared(day: str, version: int, statement: object = "verified") -> Any:
+    said = {"disclosure_id": id_of(90), "recipient_category": "school"}
+    return on(day, version, "data.disclosed", {**said, "quality_statement": statement})
+
+
+IDENTIFIED: Final = on("2026-01-01", 1, "subject.identified", {"purpose": "support"})
+CONTEST: Final = on("2026-01-02", 2, "accuracy.contested", CONTESTED)
+DECIDED: Final = on("2026-01-05", 3, "rectification.decided", {"contested_event": id_of(2)})
+
+
+def test_what_is_contested_is_disputed_until_that_is_decided() -> None:
+    state = folded(IDENTIFIED, CONTEST)
+    assert state.disputed == (ABOUT,)
+    assert state.to_json()["contests"] == [
+        {
+            "id": id_of(2),
+            "contested_on": "2026-01-02",
+            "events": [ABOUT],
+            "decision_due": "2026-02-01",
+            "decided_on": None,
+            "decided_event": None,
+        }
+    ]
+    assert folded(IDENTIFIED, CONTEST, DECIDED).disputed == ()
+
+
+def test_what_several_contest_is_disputed_until_all_is_decided() -> None:
+    other = on("2026-01-03", 4, "accuracy.contested", CONTESTED)
+    assert folded(IDENTIFIED, CONTEST, other, DECIDED).disputed == (ABOUT,)
+    last = on("2026-01-09", 5, "rectification.decided", {"contested_event": id_of(4)})
+    assert folded(IDENTIFIED, CONTEST, other, DECIDED, last).disputed == ()
+
+
+def test_a_decision_of_nothing_decides_nothing() -> None:
+    wrong = on("2026-01-05", 3, "rectification.decided", {"contested_event": id_of(8)})
+    assert folded(IDENTIFIED, CONTEST, wrong).disputed == (ABOUT,)
+    assert folded(DECIDED).contests == ()
+
+
+def test_the_newest_decision_stands_and_the_first_day() -> None:
+    again = on("2026-01-20", 4, "rectification.decided", {"contested_event": id_of(2)})
+    (contest,) = folded(IDENTIFIED, CONTEST, DECIDED, again).contests
+    assert (contest.decided_on, contest.decided_event) == ("2026-01-05", id_of(4))
+
+
+def test_a_mistake_is_set_off() -> None:
+    assert folded(IDENTIFIED, CONTEST, entry_of(3, *correction_of(2))).disputed == ()
+    state = folded(IDENTIFIED, CONTEST, DECIDED, entry_of(4, *correction_of(3)))
+    assert state.disputed == (ABOUT,)
+
+
+def test_after_an_erasure_of_the_whole_nothing_is_left_to_dispute() -> None:
+    assert folded(IDENTIFIED, CONTEST, executed(3, None)).contests == ()
+
+
+@pytest.mark.parametrize(
+    ("day", "statement", "count"),
+    [
+        ("2026-01-01", "verified", 0),
+        ("2026-01-02", "verified", 0),
+        ("2026-01-03", "verified", 1),
+        ("2026-01-04T10:00:00.000Z", "not-stated", 1),
+        ("2026-01-04T10:00:00.000Z", "disputed", 0),
+        ("2026-01-04", None, 0),
+        ("2026-01-05", "verified", 0),
+        ("2026-01-06", "verified", 0),
+    ],
+)
+def test_a_share_of_what_is_disputed_says_so(day: str, statement: object, count: int) -> None:
+    """The days are those of the acts, in whatever order they were recorded, as long as the contest
+    was known."""
+    state = folded(IDENTIFIED, CONTEST, DECIDED, shared(day, 4, statement))
+    assert state.shared_as_undisputed == count
+    assert ("shared-as-undisputed" in state.findings) is bool(count)
+    unknown = folded(IDENTIFIED, shared(day, 2, statement), on("2026-01-02", 3, *_CONTEST))
+    assert unknown.shared_as_undisputed == 0
+
+
+_CONTEST: Final = ("accuracy.contested", CONTESTED)
+
+
+def test_a_misattributed_entry_is_marked_and_counts_no_longer() -> None:
+    told = on("2026-01-02", 2, "subject.notified", {"told_reasons": True})
+    named = {"misattributed_event": id_of(2)}
+    state = folded(IDENTIFIED, told, on("2026-01-03", 3, "entry.misattributed", named))
+    assert not state.informed
+    assert [act.corrected for act in state.acts] == [False, True, False]
+
+
+def test_what_was_shared_stays_owed_whoever_it_is_about() -> None:
+    named = {"misattributed_event": id_of(2)}
+    state = folded(
+        IDENTIFIED, shared("2026-01-02", 2), on("2026-01-03", 3, "entry.misattributed", named)
+    )
+    assert [share.corrected for share in state.disclosures] == [True]
+
+
+@pytest.mark.parametrize("events", [None, "x", 7, [], [1, None, ABOUT]])
+def test_other_kinds_of_value_contest_nothing(events: object) -> None:
+    state = folded(
+        IDENTIFIED, on("2026-01-02", 2, "accuracy.contested", {"contested_events": events})
+    )
+    assert set(state.disputed) <= {ABOUT}

@@ -1,0 +1,62 @@
+"""Which entries of a case are contested, whether that was decided, and what was shared meanwhile.
+
+Guarantees: as the fold of which these are rules (`meaning.case`): pure, total, and of open parts
+alone. Entries are disputed from when somebody contests them until a decision of that contest is
+recorded, whatever it is: the outcome is sealed. A share made while they are, from the day after
+that on which it was contested, is counted where the recipient was not told (DPA 2018 s.38(5)).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from ledger_verifier.meaning.case_state import Act, CaseState, Contest
+
+Changes = dict[str, Any]
+Rule = Callable[[CaseState, Act], Changes]
+
+CONTESTED: Final = "accuracy.contested"
+DECIDED: Final = "rectification.decided"
+#: What a share says of its accuracy where the recipient was told that it is disputed.
+DISPUTED: Final = "disputed"
+
+
+def contested(state: CaseState, act: Act) -> Changes:
+    events = dict(act.said).get("contested_events")
+    named = tuple(one for one in events if type(one) is str) if type(events) is tuple else ()
+    due = act.text("decision_due")
+    return {"contests": (*state.contests, Contest(act.id, act.occurred_at, named, due))}
+
+
+def decided(state: CaseState, act: Act) -> Changes:
+    """The newest decision of a contest stands; the day on which it stopped being disputed is that
+    of the first."""
+    named = act.text("contested_event")
+    return {
+        "contests": tuple(
+            replace(contest, decided_on=contest.decided_on or act.occurred_at, decided_event=act.id)
+            if contest.id == named
+            else contest
+            for contest in state.contests
+        )
+    }
+
+
+def shared_as_undisputed(state: CaseState, act: Act) -> int:
+    """How many shares were recorded, with this one, that were made while entries were disputed and
+    whose recipient was not told so."""
+    day = act.occurred_at[:10]
+    untold = act.text("quality_statement") not in (None, DISPUTED)
+    while_disputed = any(
+        contest.contested_on[:10] < day
+        and (contest.decided_on is None or day < contest.decided_on[:10])
+        for contest in state.contests
+    )
+    return state.shared_as_undisputed + (untold and while_disputed)
+
+
+#: Rules of the fold, and the open fields that each is heard for.
+RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
+    CONTESTED: (contested, ("contested_events", "decision_due")),
+    DECIDED: (decided, ("contested_event",)),
+}
