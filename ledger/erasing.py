@@ -87,8 +87,9 @@ class Erasing:
         self._store, self._opener, self._keys = store, opener, keys
 
     async def plan(self, submission: Submission) -> Plan:
-        """What the erasure needs, as the stream is now. Raises ErasureBarred, and for an erasure of
-        some entries NothingToErase or TooLarge."""
+        """What the erasure needs, as the stream is now. Raises ErasureBarred, IntegrityAlarm where
+        its keys are not those of the stream, and for an erasure of some entries NothingToErase or
+        TooLarge."""
         stored, decoded, state = await asyncio.to_thread(self._read, submission)
         if state.holds or state.barring_requests:
             # Whether they bar it is sealed. Without any, a vault that is slow holds up nothing.
@@ -118,6 +119,7 @@ class Erasing:
                 if at[row.position]["stream"]["version"] not in versions
             ]
             _check_kept(rows, kept)
+        self._check_keys(submission, rows)
         now = instant(time.time())
         frozen = service_draft(
             "findings.frozen",
@@ -130,6 +132,15 @@ class Erasing:
             },
         )
         return Plan(state.version, frozen, versions, tuple(kept), self._note(submission, rows))
+
+    def _check_keys(self, submission: Submission, rows: Sequence[SealedRow]) -> None:
+        """The writer takes the keys to destroy from the tables, which somebody may have altered."""
+        head = self._store.stream_head(submission.stream.text)
+        key_ids = {row.key_id for row in rows}
+        if head is not None and head.subject_key is not None:
+            key_ids.add(head.subject_key)
+        if key_ids:
+            self._opener.check_erases(submission.stream.text, key_ids)
 
     def _note(self, submission: Submission, rows: Sequence[SealedRow]) -> Noted:
         wrapped = self._opener.wrapped({row.key_id for row in rows})

@@ -18,7 +18,7 @@ from ledger.store.base import Store
 from ledger.store.lost import is_lost
 from ledger.store.records import ATTRIBUTION, SUBJECT, DestroyedKey, ErasedPart, SealedRow
 from ledger.vault.erasure import apply_erasures
-from ledger.vault.keystore import KeyStore
+from ledger.vault.keystore import NEXT, KeyStore
 from ledger.vault.sealing import associated_data, open_sealed, seal
 from ledger_verifier.formats.disclosure import Disclosure
 from ledger_verifier.formats.note import VerifierKey
@@ -98,6 +98,29 @@ class Opener:
             return self._keys.wrapped(key_ids)
         except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
+
+    def check_erases(self, stream: str, key_ids: Collection[str]) -> None:
+        """Make sure that nothing of what a stream seals about its person stays readable once these
+        keys are destroyed, and nothing else becomes unreadable: they are its own subject keys, and
+        all of them, less what erasures recorded before destroy. Raises IntegrityAlarm, and
+        VaultUnavailable."""
+        try:
+            places = self._keys.places_of(stream, key_ids)
+        except database_errors() as error:
+            raise VaultUnavailable("The key store does not answer. Try again later.") from error
+        own = {(stream, SUBJECT), (stream, NEXT)}
+        others = [key_id for key_id in key_ids if places.get(key_id, (stream, NEXT)) not in own]
+        left = {key_id for key_id, place in places.items() if place == (stream, SUBJECT)}
+        left -= set(key_ids)
+        if left:
+            # There hardly ever is any: an erasure whose key could not be destroyed yet.
+            left -= {key.key_id for key in self._store.destroyed_keys(0)}
+        if others or left:
+            raise IntegrityAlarm(
+                "What this stream seals about the person is said to be under keys that are not "
+                "its own for that: the event store or the key store has been altered. Nothing was "
+                "recorded, and no key was destroyed. Run hub-ledger fsck."
+            )
 
     def vacuum_keys(self) -> None:
         """Free the place of deleted keys, where the key store is a PostgreSQL database; raises

@@ -11,7 +11,7 @@ a keeper of the wrapping key is asked, no transaction is open: however slow it i
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 from uuid import uuid4
 
@@ -31,6 +31,8 @@ from ledger.vault.wrapper import KEY_BYTES, KeyWrapper
 
 #: A key is prepared again when the wrapping key was replaced meanwhile.
 _MAX_ATTEMPTS: Final = 4
+#: The class of the key for what is about the person of a stream.
+SUBJECT: Final = "subject"
 #: The class of a stream's next subject key, for as long as the present one is there.
 NEXT: Final = "subject-next"
 #: Streams or keys looked up in one statement.
@@ -175,6 +177,17 @@ class KeyStore:
                     found[(stream, key_class)] = (key_id, bytes(wrapped))
         return found
 
+    def places_of(self, stream: str, key_ids: Collection[str]) -> dict[str, StreamKey]:
+        """The stream and the class of each of these keys that is there, and of every key of the
+        stream."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "SELECT key_id, stream, key_class FROM stream_keys"
+                f" WHERE stream = ? OR key_id IN ({','.join('?' * len(key_ids)) or 'NULL'})",
+                [stream, *key_ids],
+            )
+            return {str(row[0]): (str(row[1]), str(row[2])) for row in rows.fetchall()}
+
     def ids_of(self, streams: Sequence[str]) -> dict[str, list[str]]:
         """The ids of the keys of each of these streams that has any, whether used or not."""
         found: dict[str, list[str]] = {}
@@ -267,11 +280,11 @@ class KeyStore:
 
     def destroy(self, keys: Iterable[tuple[str, str, bool]], through: int) -> None:
         """Delete these keys, each named by its id and its stream, and remember that erasures below
-        tree size `through` are done. A key of another stream is left alone. Where the rest of the
-        stream is kept (the third), its next key takes the place of the one deleted; else a next
-        key that was made and never used goes too. A key whose stream has
-        expired is named by its id alone: nothing knows the stream any more. What the staff map has
-        under a key goes with it.
+        tree size `through` are done. A key of another stream, or none for its person's data, is
+        left alone. Where the rest of the stream is kept (the third), its next key takes the place
+        of the one deleted; else a next key that was made and never used goes too. A key whose
+        stream has expired is named by its id alone: nothing knows the stream any more. What the
+        staff map has under a key goes with it.
 
         Raises VaultUnavailable when a reader holds the write-ahead log, where the deleted keys
         still are: nothing is remembered then, so that it is done again.
@@ -305,16 +318,21 @@ def _reported(error: VaultUnavailable) -> VaultUnavailable:
 
 def _destroy(rows: Cursor, key_id: str, stream: str, *, kept: bool) -> None:
     """Delete a key, once: whoever does it again must not touch what was made since."""
-    staffmap.delete_under(rows, key_id)
+    if not stream:
+        # Every key of a stream that expired is named, and what the staff map has under it.
+        staffmap.delete_under(rows, key_id)
+        rows.execute(
+            "DELETE FROM stream_keys WHERE key_id = ? AND key_class <> ?", (key_id, TOMBSTONES)
+        )
+        return
     rows.execute(
-        "SELECT 1 FROM stream_keys WHERE key_id = ? AND ? IN (stream, '') AND key_class <> ?",
-        (key_id, stream, TOMBSTONES),
+        "SELECT 1 FROM stream_keys WHERE key_id = ? AND stream = ? AND key_class IN (?, ?)",
+        (key_id, stream, SUBJECT, NEXT),
     )
     if rows.fetchone() is None:
         return
     rows.execute("DELETE FROM stream_keys WHERE key_id = ?", (key_id,))
-    if not stream:
-        # Every key of a stream that expired is named.
-        return
-    change = "UPDATE stream_keys SET key_class = 'subject'" if kept else "DELETE FROM stream_keys"
+    change = (
+        f"UPDATE stream_keys SET key_class = '{SUBJECT}'" if kept else "DELETE FROM stream_keys"
+    )
     rows.execute(f"{change} WHERE stream = ? AND key_class = ?", (stream, NEXT))

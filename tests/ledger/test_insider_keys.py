@@ -21,7 +21,7 @@ from ledger_verifier.formats.merkle import leaf_hash
 from ledger_verifier.meaning.expiry import keys_sha256
 from tests.faults.life import living
 from tests.ledger.acts import act, identified
-from tests.ledger.copies import in_keys, key_rows
+from tests.ledger.copies import in_keys, in_store, key_rows
 
 LATER = datetime.now(UTC) + timedelta(days=4000)
 
@@ -130,3 +130,43 @@ async def test_an_expiry_takes_no_other_streams_key_with_it(directory: DataDirec
     assert subject_key(directory, victim.stream.text) == key_id
     report = check(directory)
     assert report.verdict is Verdict.VERIFIED, report.failures
+
+
+@pytest.mark.parametrize("through_the_head", [False, True])
+@pytest.mark.parametrize("whose", ["attribution", "another's"])
+async def test_an_erasure_destroys_the_key_of_what_it_erases_and_no_other(
+    directory: DataDirectory, whose: str, through_the_head: bool
+) -> None:
+    """Somebody has the sealed fields of a person named as if they were under another key, so that
+    their own outlives the erasure, which would be verified."""
+    victim, person = identified(), identified()
+    with living(directory) as life:
+        share = act("data.disclosed", person.stream)
+        await life.record(person, share, victim)
+        own = subject_key(directory, person.stream.text)
+        where = ("WHERE stream = ? AND key_class = ?",)
+        of = (
+            (person.stream.text, whose)
+            if whose == "attribution"
+            else (victim.stream.text, "subject")
+        )
+        ((other, *_),) = key_rows(directory, *where, *of)
+        name(directory, person.stream.text, own, str(other), through_the_head)
+        before = (own, other, life.store.head())
+        with pytest.raises(IntegrityAlarm, match="no key was destroyed"):
+            await life.record(act("erasure.executed", person.stream))
+        assert (subject_key(directory, person.stream.text), other, life.store.head()) == before
+        assert key_rows(directory, *where, *of)
+        name(directory, person.stream.text, str(other), own, through_the_head)
+        await life.record(act("erasure.executed", person.stream))
+        assert key_rows(directory, "WHERE key_id = ?", own) == []
+
+
+def name(directory: DataDirectory, stream: str, before: str, key_id: str, head: bool) -> None:
+    """Have what the person's sealed fields are under, and the head of the stream, name a key."""
+    of_class = "WHERE key_id = ? AND key_class = 'subject'"
+    keys = (id_bytes(key_id), id_bytes(before))
+    in_store(directory, f"UPDATE sealed SET key_id = ? {of_class}", *keys)
+    if head:
+        to_head = "UPDATE stream_heads SET subject_key = ? WHERE stream = ?"
+        in_store(directory, to_head, id_bytes(key_id), stream)

@@ -82,10 +82,11 @@ async def test_what_others_name_has_an_id_of_its_own_in_its_stream(
     person = identified()
     await ledger.record(ANY, [person])
     # What it names itself must be there.
-    data: dict[str, Any] = {
+    named_there: dict[str, dict[str, Any]] = {
         "erasure.executed": {"ordered_event": None},
         "accuracy.contested": {"contested_events": [person.id]},
-    }.get(name, {})
+    }
+    data = named_there.get(name, {})
     await refused(ledger, under_id_of(person, name, **data), "/id", "give it a new id")
     # In another stream it means nothing, and under one id of one batch it means the same.
     elsewhere = identified(id=person.id, source=OTHER)
