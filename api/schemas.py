@@ -187,6 +187,10 @@ def _sealed() -> Schema:
         "statement": {"type": ["string", "null"], "description": "What the person says of it"},
         "outcome": {"type": "string", "description": "What was decided"},
         "right_value": {"type": ["string", "null"], "description": "What is right"},
+        "untold": {
+            **_array(ref("Uuid")),
+            "description": "Shares whose recipients are owed word of the decision",
+        },
     }
     correction = {"event": ref("Uuid"), "type": {"type": "string"}, "corrected_on": day}
     return _object(
@@ -197,7 +201,7 @@ def _sealed() -> Schema:
             "contests": _array(
                 _object(
                     contest,
-                    optional=("statement", "outcome", "right_value"),
+                    optional=("statement", "outcome", "right_value", "untold"),
                     description="What is sealed of it as far as the token may open it",
                 )
             ),

@@ -17,7 +17,7 @@ from ledger.store.base import Store
 from ledger.streams import openable
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.accuracy import CONTESTED, DECIDED
-from ledger_verifier.meaning.case import CORRECTING, MISATTRIBUTED, CaseState, Contest
+from ledger_verifier.meaning.case import CORRECTING, MISATTRIBUTED, CaseState, Contest, Disclosed
 
 Entry = Mapping[str, Any]
 
@@ -28,12 +28,17 @@ _SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+#: The outcome of which nobody is owed word.
+REFUSED: Final = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The marks of one entry: the contests that it is named in, what corrects it, and the entries
-    of the contests and their decisions, by position."""
+    """The marks of one entry: the contests that it is named in, the shares of its stream, what
+    corrects it, and the entries of the contests and their decisions, by position."""
 
     contests: tuple[Contest, ...]
+    shares: tuple[Disclosed, ...]
     corrections: tuple[tuple[str, str, str], ...]
     decoded: Mapping[int, Entry]
 
@@ -62,7 +67,7 @@ class Marks:
                     "decided_event": contest.decided_event,
                     "decided_on": contest.decided_on,
                     **found.get((CONTESTED, contest.id), {}),
-                    **found.get((DECIDED, contest.decided_event), {}),
+                    **self._decision(contest, found.get((DECIDED, contest.decided_event), {})),
                 }
                 for contest in self.contests
             ],
@@ -71,6 +76,20 @@ class Marks:
                 for event, name, on in self.corrections
             ],
         }
+
+    def _decision(self, contest: Contest, opened: Mapping[str, Any]) -> dict[str, Any]:
+        """What was opened of a decision, and, for whoever may know that something changed, whose
+        recipients have not been told (s.48(9)): of every share made by then, since what was in one
+        is nobody's to guess."""
+        if opened.get("outcome", REFUSED) == REFUSED:
+            return dict(opened)
+        untold = {
+            share.id
+            for share in self.shares
+            if share.id not in contest.told
+            and (share.disclosed_at or "")[:10] <= (contest.decided_on or "")[:10]
+        }
+        return {**opened, "untold": sorted(untold)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +104,7 @@ def marks_of(store: Store, entry: Entry) -> Marks:
     """The marks of an entry, of the stream as it is now. Blocks."""
     stored = store.stream(f"{entry['stream']['kind']}/{entry['stream']['id']}")
     if not stored:
-        return Marks((), (), {})
+        return Marks((), (), (), {})
     state = replay(stored)
     contests = tuple(one for one in state.contests if entry["id"] in one.events)
     wanted = {(CONTESTED, one.id) for one in contests}
@@ -96,7 +115,7 @@ def marks_of(store: Store, entry: Entry) -> Marks:
             mark = entries.decode(one.raw)
             if (mark["type"], mark["id"]) in wanted:
                 decoded[one.position] = mark
-    return Marks(contests, tuple(_corrections(state, entry["id"])), decoded)
+    return Marks(contests, state.disclosures, tuple(_corrections(state, entry["id"])), decoded)
 
 
 def _corrections(state: CaseState, event: str) -> list[tuple[str, str, str]]:

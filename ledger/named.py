@@ -24,6 +24,7 @@ NAMING: Final[Mapping[str, tuple[tuple[str, str | None], ...]]] = {
     "representative.revoked": (("authorised_event", "representative.authorised"),),
     "accuracy.contested": (("contested_events", None),),
     "rectification.decided": (("contested_event", "accuracy.contested"),),
+    "rectification.notified": (("decided_event", "rectification.decided"),),
     "entry.misattributed": (("misattributed_event", None),),
     "erasure.executed": (("ordered_event", "erasure.ordered"), ("erased_events", None)),
     "source_erasure.requested": (("executed_event", "erasure.executed"),),

@@ -8,17 +8,22 @@ erasure of those entries destroys it, or is kept as evidence. An opinion is neve
 fact (DPA 2018 s.38(2)): whether an entry is one is for whoever decides.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ledger.catalogue.case import EXAMPLE_CASE
+from ledger.catalogue.codes import OrganisationCategory
+from ledger.catalogue.errors import field_error
 from ledger.catalogue.fields import (
     Attribution,
     Coded,
     Date,
+    Line,
     Narrative,
     Open,
+    Organisation,
     Personal,
     Several,
     Uuid,
@@ -26,9 +31,12 @@ from ledger.catalogue.fields import (
 from ledger.catalogue.model import Declaration, EventData, Example
 from ledger.catalogue.person import OF_A_PERSON, Party
 from ledger.catalogue.rights import ABOUT_A_PERSON
+from ledger.catalogue.sharing import EXAMPLE_DISCLOSURE
 from ledger.catalogue.support import EXAMPLE_DECLINED
+from ledger.errors import FieldError
 
 _CONTESTED = "019cb8a2-6f00-7a4d-8c1b-2d3e4f5a6b01"
+_DECIDED = "019cd734-8200-7b5e-9d2c-3e4f5a6b7c01"
 
 
 class AccuracyContested(EventData):
@@ -84,7 +92,7 @@ class RectificationDecided(EventData):
         duty="DPA 2018 ss.46 to 48; UK GDPR Arts 16, 18 and 19",
         stream_kinds=OF_A_PERSON,
         example=Example(
-            id="019cd734-8200-7b5e-9d2c-3e4f5a6b7c01",
+            id=_DECIDED,
             subject=f"case/{EXAMPLE_CASE}",
             time="2026-03-10T09:30:00Z",
             data={
@@ -123,6 +131,53 @@ class RectificationDecided(EventData):
     decided_by: Attribution[Uuid | None] = Field(
         default=None, description="Staff reference of who decided."
     )
+
+
+class RectificationNotified(EventData):
+    """Somebody who had what was wrong is told what was decided of it."""
+
+    about: ClassVar[Declaration] = Declaration(
+        type="rectification.notified",
+        family="case",
+        description=(
+            "Somebody who received the data, or a system that it came from, was told that it was "
+            "decided to put it right, to complete or to restrict it."
+        ),
+        duty="DPA 2018 s.48(7) to (9); UK GDPR Art 19",
+        stream_kinds=OF_A_PERSON,
+        example=Example(
+            id="019cd747-6a00-7c6f-8d3e-4f5a6b7c8d02",
+            subject=f"case/{EXAMPLE_CASE}",
+            time="2026-03-10T11:00:00Z",
+            data={
+                "decided_event": _DECIDED,
+                "disclosure_id": EXAMPLE_DISCLOSURE,
+                "recipient_category": "voluntary-sector",
+                "told_person": "Example Mentor",
+            },
+        ),
+    )
+
+    decided_event: Open[Uuid] = Field(
+        description="Id of the rectification.decided, which is in this same stream."
+    )
+    disclosure_id: Open[Uuid | None] = Field(
+        default=None,
+        description="Id of the share by which a recipient had it; null where a system was told.",
+    )
+    recipient_category: Open[OrganisationCategory | None] = Field(
+        default=None, description="Kind of organisation that was told, with a share."
+    )
+    told_system: Attribution[Organisation | None] = Field(
+        default=None, description="Code of the system that was told, where it is no recipient."
+    )
+    told_person: Attribution[Line | None] = Field(
+        default=None, description="Who was told there, so far as known."
+    )
+
+    def cross_check(self) -> Iterable[FieldError]:
+        if (self.disclosure_id is None) is not (self.recipient_category is None):
+            yield field_error("recipient_category", "goes with disclosure_id, and with it alone")
 
 
 class EntryMisattributed(EventData):

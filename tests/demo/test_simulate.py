@@ -70,6 +70,7 @@ NOT_IN_THE_YEAR = {
     "pack.offered",
     "policy.adopted",
     "rectification.decided",
+    "rectification.notified",
     "representative.authorised",
     "representative.revoked",
     "source_erasure.confirmed",

@@ -130,38 +130,38 @@ CASES = [
     Tampering(
         "a stream's stored head",
         "UPDATE stream_heads SET version = version + 1 WHERE stream ="
-        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        " (SELECT originator_id FROM entries WHERE {p} = 120)",
         "stored head",
-        60,
+        120,
     ),
     Tampering(
         "a stream handed to another hub",
         "UPDATE stream_heads SET hub = 'E09000001' WHERE stream ="
-        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        " (SELECT originator_id FROM entries WHERE {p} = 120)",
         "another hub",
-        60,
+        120,
     ),
     Tampering(
         "a stream handed to another organisation",
         "UPDATE stream_heads SET organisation = 'another-council' WHERE stream ="
-        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        " (SELECT originator_id FROM entries WHERE {p} = 120)",
         "another hub or organisation",
-        60,
+        120,
     ),
     Tampering(
         "a stream's key forgotten",
         "UPDATE stream_heads SET subject_key = NULL WHERE stream ="
-        " (SELECT originator_id FROM entries WHERE {p} = 60)",
+        " (SELECT originator_id FROM entries WHERE {p} = 120)",
         "names other keys",
-        60,
+        120,
     ),
     Tampering(
         "a stream given another's key",
         "UPDATE stream_heads SET subject_key = (SELECT key_id FROM sealed WHERE position = 61"
         " AND key_class = 'subject') WHERE stream = (SELECT originator_id FROM entries"
-        " WHERE {p} = 60)",
+        " WHERE {p} = 120)",
         "names other keys",
-        60,
+        120,
     ),
     Tampering(
         "a byte of a stream's key changed",
@@ -237,9 +237,9 @@ CASES = [
     Tampering("an id forgotten", "DELETE FROM duplicates WHERE position = 50", "retry", 50),
     Tampering(
         "the type beside an entry",
-        "UPDATE entries SET topic = 'case.closed' WHERE {p} = 70",
+        "UPDATE entries SET topic = 'case.closed' WHERE {p} = 130",
         "columns beside",
-        70,
+        130,
     ),
     Tampering(
         "sealed fields removed",

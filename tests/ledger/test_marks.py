@@ -90,6 +90,27 @@ async def test_a_decision_ends_the_dispute_and_is_shown(ledger: Ledger) -> None:
     assert "reasons" not in shown
 
 
+async def test_who_received_the_data_is_owed_word_of_what_changed(ledger: Ledger) -> None:
+    share = act("data.disclosed")
+    contest = contest_of(share)
+    first, _ = await ledger.record(ANY, [share, contest])
+
+    async def shown(role: Role = Role.DPO) -> Any:
+        (contested,) = (await opened(ledger, first.position, role)).marks["contests"]
+        return contested
+
+    refused = naming("rectification.decided", "contested_event", contest, outcome="refused")
+    await ledger.record(ANY, [refused])
+    assert "untold" not in await shown()
+    decision = naming("rectification.decided", "contested_event", contest)
+    await ledger.record(ANY, [decision])
+    assert (await shown())["untold"] == [share.data["disclosure_id"]]
+    # Whoever may not open the outcome does not learn by this that something changed.
+    assert not {"outcome", "untold"} & set(await shown(Role.AUDITOR))
+    await ledger.record(ANY, [naming("rectification.notified", "decided_event", decision)])
+    assert (await shown())["untold"] == []
+
+
 async def test_who_may_not_open_what_was_said_sees_that_it_is_disputed(ledger: Ledger) -> None:
     share = act("data.disclosed")
     recorded = await ledger.record(ANY, [share, contest_of(share)])

@@ -80,17 +80,19 @@ async def test_what_others_name_has_an_id_of_its_own_in_its_stream(
     ledger: Ledger, name: str
 ) -> None:
     person = identified()
-    await ledger.record(ANY, [person])
+    contest = naming("accuracy.contested", person, contested_events=[person.id])
+    await ledger.record(ANY, [person, contest])
     # What it names itself must be there.
     named_there: dict[str, dict[str, Any]] = {
         "erasure.executed": {"ordered_event": None},
         "accuracy.contested": {"contested_events": [person.id]},
+        "rectification.decided": {"contested_event": contest.id},
     }
     data = named_there.get(name, {})
     await refused(ledger, under_id_of(person, name, **data), "/id", "give it a new id")
     # In another stream it means nothing, and under one id of one batch it means the same.
     elsewhere = identified(id=person.id, source=OTHER)
-    await ledger.record(ANY, [elsewhere])
+    await ledger.record(ANY, [elsewhere, replace(contest, stream=elsewhere.stream, source=OTHER)])
     first = naming(name, elsewhere, **data)
     if name != "erasure.executed":
         with pytest.raises(DuplicateConflict) as caught:

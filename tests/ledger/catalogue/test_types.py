@@ -31,6 +31,7 @@ ALLOWED: Final = {
         "corrected_event",
         "contested_events",
         "contested_event",
+        "decided_event",
         "misattributed_event",
         "placed_event",
         "authorised_event",

@@ -4,9 +4,11 @@ import random
 import tracemalloc
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger_verifier.audit import unique
 from ledger_verifier.audit.unique import Duplicates
 
 
@@ -26,19 +28,22 @@ def test_every_pair_is_found(keys: list[tuple[int, str]]) -> None:
     )
 
 
-def test_many_keys_and_a_few_pairs() -> None:
-    """More records than the buffers hold, so that they are read back from the file."""
+def test_many_keys_and_a_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More records than the buffers hold, so that they are read back from the file: to keep them
+    would take more than is allowed."""
+    monkeypatch.setattr(unique, "_BUFFER", 1024)
     duplicates = Duplicates()
     chosen = random.Random(2)
-    twice = {chosen.randrange(400_000) for _ in range(20)}
+    count = 50_000
+    twice = {chosen.randrange(count) for _ in range(20)}
     tracemalloc.start()
-    for position in range(400_000):
+    for position in range(count):
         duplicates.add(0, str(position), position)
     for position in twice:
-        duplicates.add(0, str(position), 400_000 + position)
+        duplicates.add(0, str(position), count + position)
     pairs = {(before, after) for _, before, after in duplicates.pairs()}
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     duplicates.close()
-    assert pairs == {(position, 400_000 + position) for position in twice}
-    assert peak < 16 * 1024 * 1024
+    assert pairs == {(position, count + position) for position in twice}
+    assert peak < count * unique._RECORD * 3 // 4

@@ -47,6 +47,7 @@ def test_what_is_contested_is_disputed_until_that_is_decided() -> None:
             "decision_due": "2026-02-01",
             "decided_on": None,
             "decided_event": None,
+            "told": [],
         }
     ]
     assert folded(IDENTIFIED, CONTEST, DECIDED).disputed == ()
@@ -69,6 +70,19 @@ def test_the_newest_decision_stands_and_the_first_day() -> None:
     again = on("2026-01-20", 4, "rectification.decided", {"contested_event": id_of(2)})
     (contest,) = folded(IDENTIFIED, CONTEST, DECIDED, again).contests
     assert (contest.decided_on, contest.decided_event) == ("2026-01-05", id_of(4))
+
+
+def test_a_recipient_is_told_of_the_newest_decision() -> None:
+    share = shared("2026-01-01", 9)
+    said = {"decided_event": id_of(3), "disclosure_id": id_of(90), "recipient_category": "school"}
+    before = (IDENTIFIED, share, CONTEST, DECIDED)
+    notice = on("2026-01-06", 4, "rectification.notified", said)
+    assert folded(*before, notice).contests[0].told == (id_of(90),)
+    for wrong in ({"disclosure_id": id_of(91)}, {"recipient_category": "health"}):
+        other = on("2026-01-06", 4, "rectification.notified", {**said, **wrong})
+        assert folded(*before, other).contests[0].told == ()
+    again = on("2026-01-20", 5, "rectification.decided", {"contested_event": id_of(2)})
+    assert folded(*before, notice, again).contests[0].told == ()
 
 
 def test_a_mistake_is_set_off() -> None:

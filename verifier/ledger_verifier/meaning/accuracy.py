@@ -34,8 +34,29 @@ def decided(state: CaseState, act: Act) -> Changes:
     named = act.text("contested_event")
     return {
         "contests": tuple(
-            replace(contest, decided_on=contest.decided_on or act.occurred_at, decided_event=act.id)
+            replace(
+                contest,
+                decided_on=contest.decided_on or act.occurred_at,
+                decided_event=act.id,
+                told=(),
+            )
             if contest.id == named
+            else contest
+            for contest in state.contests
+        )
+    }
+
+
+def notified(state: CaseState, act: Act) -> Changes:
+    """A recipient is told where a share of that id and category is recorded."""
+    share_id = act.text("disclosure_id")
+    shares = {(share.id, share.recipient_category) for share in state.disclosures}
+    if share_id is None or (share_id, act.text("recipient_category")) not in shares:
+        return {}
+    return {
+        "contests": tuple(
+            replace(contest, told=tuple(sorted({*contest.told, share_id})))
+            if contest.decided_event == act.text("decided_event")
             else contest
             for contest in state.contests
         )
@@ -59,4 +80,8 @@ def shared_as_undisputed(state: CaseState, act: Act) -> int:
 RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     CONTESTED: (contested, ("contested_events", "decision_due")),
     DECIDED: (decided, ("contested_event",)),
+    "rectification.notified": (
+        notified,
+        ("decided_event", "disclosure_id", "recipient_category"),
+    ),
 }

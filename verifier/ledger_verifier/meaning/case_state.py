@@ -72,7 +72,8 @@ class Act:
 @dataclass(frozen=True, slots=True)
 class Contest:
     """Somebody contested what `events` say: from `contested_on` they are disputed, until it was
-    first decided. `decided_event` is the newest decision."""
+    first decided. `decided_event` is the newest decision, and `told` are the ids of the shares
+    whose recipients were told of it."""
 
     id: str
     contested_on: str
@@ -80,15 +81,16 @@ class Contest:
     decision_due: str | None = None
     decided_on: str | None = None
     decided_event: str | None = None
+    told: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The contest as JSON values."""
-        return {**_members(self), "events": list(self.events)}
+        return {**_members(self), "events": list(self.events), "told": list(self.told)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Contest":
         """The inverse of `to_json`; raises TypeError or KeyError for what is not one."""
-        return cls(**{**value, "events": tuple(value["events"])})
+        return cls(**{**value, "events": tuple(value["events"]), "told": tuple(value["told"])})
 
 
 @dataclass(frozen=True, slots=True)
