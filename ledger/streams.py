@@ -50,6 +50,11 @@ class Consulted:
     event: str
 
     @property
+    def opens(self) -> bool:
+        """Whether the reading opens any sealed field."""
+        return any(self.names.values())
+
+    @property
     def first(self) -> Entry:
         """The first entry of the stream."""
         return self.found.decoded[self.found.stored[0].position]
@@ -166,6 +171,8 @@ class Streams:
     def disclosures(self, consulted: Consulted) -> dict[int, list[str]]:
         """The disclosures that the reading opens and that are not gone, by position. Blocks. Raises
         Expired, VaultUnavailable."""
+        if not consulted.opens:
+            return {}
         wanted = {p: consulted.found.decoded[p] for p, names in consulted.names.items() if names}
         try:
             opened = self._opener.open_all(wanted)

@@ -218,6 +218,8 @@ async def test_a_slow_keeper_delays_nobody_who_does_not_need_it(
             (erased,) = await ledger.record(DPO, [act("erasure.executed", other.stream)])
             assert erased.created
             assert await ledger.receipt(DPO, second.position)
+            # It opens nothing.
+            assert await ledger.bundle(DPO, case, actor=ACTOR)
             assert not any(reading.done() for reading in readings)
         finally:
             gate.open.set()
