@@ -7,13 +7,14 @@ marked follows from the state of the stream (`ledger_verifier.meaning.case`): a 
 corrected is none. (DPA 2018 ss.38(5) and 46; UK GDPR Arts 16 and 18.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.access import Credential, Owner
 from ledger.projections.cases import replay
 from ledger.store.base import Store
+from ledger.store.records import StoredEntry
 from ledger.streams import openable
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.accuracy import CONTESTED, DECIDED
@@ -106,6 +107,9 @@ def marks_of(store: Store, entry: Entry) -> Marks:
     if not stored:
         return Marks((), (), (), {})
     state = replay(stored)
+    if _first_of(stored).get(entry["id"]) != entry["stream"]["version"]:
+        # Another source used an id that was named before: what is named is the first.
+        return Marks((), state.disclosures, (), {})
     contests = tuple(one for one in state.contests if entry["id"] in one.events)
     wanted = {(CONTESTED, one.id) for one in contests}
     wanted |= {(DECIDED, one.decided_event) for one in contests if one.decided_event is not None}
@@ -126,13 +130,24 @@ def _corrections(state: CaseState, event: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def about_others(store: Store, stream: str) -> frozenset[str]:
-    """Ids of the events of a stream that it says, as it is now, are about somebody else. Blocks."""
+def about_others(store: Store, stream: str) -> frozenset[int]:
+    """Versions of the entries of a stream that it says, as it is now, are about somebody else.
+    Blocks."""
     stored = store.stream(stream)
+    first = _first_of(stored)
     return frozenset(
-        named
+        first[named]
         for act in (replay(stored).acts if stored else ())
         if act.type == MISATTRIBUTED and not act.corrected
         for named in (act.text(CORRECTING[MISATTRIBUTED]),)
-        if named is not None
+        if named in first
     )
+
+
+def _first_of(stored: Sequence[StoredEntry]) -> dict[str, int]:
+    """The version of the first entry of each id. An id is its source's alone, but when an event is
+    named, its id is that of one event of the stream."""
+    first: dict[str, int] = {}
+    for one in stored:
+        first.setdefault(entries.decode(one.raw)["id"], one.version)
+    return first

@@ -109,17 +109,20 @@ class Opener:
         except database_errors() as error:
             raise VaultUnavailable("The key store does not answer. Try again later.") from error
         own = {(stream, SUBJECT), (stream, NEXT)}
-        others = [key_id for key_id in key_ids if places.get(key_id, (stream, NEXT)) not in own]
-        left = {key_id for key_id, place in places.items() if place == (stream, SUBJECT)}
-        left -= set(key_ids)
-        if left:
+        # One that is not there may be there under another id.
+        wrong = {key_id for key_id in key_ids if places.get(key_id) not in own}
+        wrong |= {key_id for key_id, place in places.items() if place == (stream, SUBJECT)} - set(
+            key_ids
+        )
+        if wrong:
             # There hardly ever is any: an erasure whose key could not be destroyed yet.
-            left -= {key.key_id for key in self._store.destroyed_keys(0)}
-        if others or left:
+            wrong -= {key.key_id for key in self._store.destroyed_keys(0)}
+        if wrong:
             raise IntegrityAlarm(
-                "What this stream seals about the person is said to be under keys that are not "
-                "its own for that: the event store or the key store has been altered. Nothing was "
-                "recorded, and no key was destroyed. Run hub-ledger fsck."
+                "What this stream seals about the person is said to be under keys that the key "
+                "store does not hold as its own for that: one of the two is an older copy, or has "
+                "been altered. Nothing was recorded, and no key was destroyed. Run hub-ledger "
+                "fsck."
             )
 
     def vacuum_keys(self) -> None:

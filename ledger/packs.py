@@ -153,7 +153,7 @@ class Packer:
         own opens nothing that is said by now to be about somebody else, of whichever size it is."""
         if wanted is None and purpose is None:
             return {}
-        others: frozenset[str] = frozenset()
+        others: frozenset[int] = frozenset()
         if wanted is not None and wanted.audience == SUBJECT:
             others = about_others(self._store, found.stream.text)
         return {
@@ -161,7 +161,7 @@ class Packer:
             if wanted is None
             else opened_for(wanted.audience, credential, entry, found.owner)
             for position, entry in found.decoded.items()
-            if entry["id"] not in others
+            if entry["stream"]["version"] not in others
         }
 
     def _members(

@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 from eventsourcing.persistence import Mapper, StoredEvent
 
+from ledger.store.chain import select_stream
 from ledger.store.erased import select_destroyed, select_erased, select_subject_positions
 from ledger.store.expiry import ExpiryReads, ExpiryRows, expire, expiry_statements
 from ledger.store.lost import declare_lost, lost_statement
@@ -260,9 +261,11 @@ class Store(ExpiryReads):
     def entries(self, start: int, limit: int, types: Sequence[str] = ()) -> list[StoredEntry]:
         """Up to `limit` entries from position `start` in log order, of these types if given."""
 
-    @abstractmethod
-    def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
-        """The entries of a stream after that version, in order."""
+    def stream(self, stream: str) -> list[StoredEntry]:
+        """The entries of a stream, in order, whole; raises IntegrityAlarm where they are not those
+        that its chain names."""
+        with self.read() as rows:
+            return select_stream(rows, self.position_sql, stream)
 
     def erased(self, streams: Iterable[str]) -> dict[str, ErasedPart]:
         """For those streams of which anything was erased: what."""

@@ -172,15 +172,6 @@ class PostgresStore(Store):
             for n in notifications
         ]
 
-    def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
-        with self.read() as rows:
-            rows.execute(
-                f"SELECT notification_id - 1, originator_version, topic, state FROM {EVENTS_TABLE}"
-                " WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version",
-                (stream, after),
-            )
-            return [StoredEntry(r[0], stream, r[1], r[2], bytes(r[3])) for r in rows.fetchall()]
-
     def try_publisher(self) -> bool:
         if self._publisher is not None:
             try:

@@ -193,15 +193,6 @@ class SqliteStore(Store):
             for n in notifications
         ]
 
-    def stream(self, stream: str, after: int = 0) -> list[StoredEntry]:
-        with self.read() as rows:
-            rows.execute(
-                f"SELECT rowid - 1, originator_version, topic, state FROM {EVENTS_TABLE}"
-                " WHERE originator_id = ? AND originator_version > ? ORDER BY originator_version",
-                (stream, after),
-            )
-            return [StoredEntry(r[0], stream, r[1], r[2], r[3]) for r in rows.fetchall()]
-
     def try_publisher(self) -> bool:
         # The lock on the data directory admits one writer process, which is the publisher.
         return True

@@ -119,7 +119,7 @@ async def test_an_expiry_takes_no_other_streams_key_with_it(directory: DataDirec
             blamed = orjson.loads(erasure)
             blamed["data"]["key_ids"] = [key_id]
             rewrite(store, erased.position, canonical(blamed))
-            with pytest.raises(IntegrityAlarm, match="another stream's"):
+            with pytest.raises(IntegrityAlarm, match="altered"):
                 await life.record(act("expiry.ordered"))
             rewrite(store, erased.position, erasure)
             # What stands in the table beside the entries is not what goes.
@@ -160,6 +160,22 @@ async def test_an_erasure_destroys_the_key_of_what_it_erases_and_no_other(
         name(directory, person.stream.text, str(other), own, through_the_head)
         await life.record(act("erasure.executed", person.stream))
         assert key_rows(directory, "WHERE key_id = ?", own) == []
+
+
+async def test_a_key_that_is_hidden_from_an_erasure_holds_it_up(directory: DataDirectory) -> None:
+    """Under another id and stream it would have outlived the erasure."""
+    person = identified()
+    with living(directory) as life:
+        await life.record(person)
+        own = subject_key(directory, person.stream.text)
+        move = "UPDATE stream_keys SET key_id = ?, stream = ? WHERE key_id = ?"
+        hidden = (str(uuid4()), f"case/{uuid4()}")
+        in_keys(directory, move, *hidden, own)
+        with pytest.raises(IntegrityAlarm, match="no key was destroyed"):
+            await life.record(act("erasure.executed", person.stream))
+        in_keys(directory, move, own, person.stream.text, hidden[0])
+        await life.record(act("erasure.executed", person.stream))
+        assert key_rows(directory, "WHERE key_id IN (?, ?)", own, hidden[0]) == []
 
 
 def name(directory: DataDirectory, stream: str, before: str, key_id: str, head: bool) -> None:

@@ -207,6 +207,22 @@ async def test_a_persons_pack_opens_nothing_that_is_about_somebody_else(ledger: 
     assert "after" in await pack(ledger, person.stream, "subject")
 
 
+async def test_what_is_named_is_the_first_event_of_an_id(ledger: Ledger) -> None:
+    """Another source may use the id later: what it records is neither hidden nor disputed."""
+    person = identified()
+    wrong = act("record.altered", person.stream)
+    mark = naming("entry.misattributed", "misattributed_event", wrong)
+    await ledger.record(DPO, [person, wrong, mark, contest_of(wrong)])
+    later = act("record.altered", person.stream, id=wrong.id, source="other-system")
+    (recorded,) = await ledger.record(ANY, [later])
+    assert "after" in await pack(ledger, person.stream, "subject")
+    assert (await opened(ledger, recorded.position)).marks == {
+        "disputed": False,
+        "contests": [],
+        "corrections": [],
+    }
+
+
 async def test_what_corrects_an_entry_is_shown_with_it(ledger: Ledger) -> None:
     person = identified()
     wrong = act("record.altered", person.stream)
