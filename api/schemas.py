@@ -178,12 +178,18 @@ def _recorded() -> dict[str, Schema]:
 
 def _sealed() -> Schema:
     day = {"type": ["string", "null"]}
+    gone = {
+        **_array({"type": "string"}),
+        "description": "Fields that the token may open, and that were erased or are declared lost",
+    }
     contest = {
         "event": ref("Uuid"),
         "contested_on": {"type": "string"},
         "decision_due": day,
-        "decided_event": {"type": ["string", "null"]},
+        "disputed_until": day,
+        "decided_event": {"type": ["string", "null"], "description": "The newest decision"},
         "decided_on": day,
+        "gone": gone,
         "statement": {"type": ["string", "null"], "description": "What the person says of it"},
         "outcome": {"type": "string", "description": "What was decided"},
         "right_value": {"type": ["string", "null"], "description": "What is right"},
@@ -197,6 +203,7 @@ def _sealed() -> Schema:
         {
             "position": _INTEGER,
             "fields": {"type": "object"},
+            "gone": gone,
             "disputed": {"type": "boolean", "description": "Contested, and not decided"},
             "contests": _array(
                 _object(

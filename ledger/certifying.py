@@ -213,9 +213,10 @@ def _check_verified(state: CaseState, form: str) -> None:
         erasures = () if state.whole_erasure is None else (state.whole_erasure,)
     if not erasures or any(erasure.verified_at is None for erasure in erasures):
         raise ErasureNotVerified(
-            "There is no certificate of this case: it was not erased, or the ledger has not found "
-            "yet that nothing is left. That is looked for right after an erasure; try again in a "
-            "minute. If it stays so, run hub-ledger fsck."
+            "There is no certificate of this case: it was not erased, or some entries of it alone, "
+            "of which there is the controller's form; or the ledger has not found yet that nothing "
+            "is left. That is looked for right after an erasure; try again in a minute. If it "
+            "stays so, run hub-ledger fsck."
         )
 
 

@@ -47,7 +47,12 @@ def check_purpose(purpose: str | None) -> str:
         allowed = ", ".join(sorted(CASE_PURPOSES))
         raise PurposeRequired(
             f"Say what sealed fields are opened for in the header Purpose-Of-Use: {allowed}.",
-            [FieldError("Purpose-Of-Use", "is not one of the case purposes")],
+            [
+                FieldError(
+                    "Purpose-Of-Use",
+                    "is required" if purpose is None else "is not one of the case purposes",
+                )
+            ],
         )
     return purpose
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.access import Credential, Owner
+from ledger.opening import Opened
 from ledger.projections.cases import replay
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
@@ -52,30 +53,39 @@ class Marks:
             for position, entry in self.decoded.items()
         }
 
-    def to_json(self, opened: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    def to_json(self, opened: Mapping[int, "Shown"]) -> dict[str, Any]:
         """The marks as JSON values, with what was opened of their entries."""
         found = {
-            (entry["type"], entry["id"]): opened.get(position, {})
+            (entry["type"], entry["id"]): opened.get(position, NOTHING)
             for position, entry in self.decoded.items()
         }
         return {
-            "disputed": any(contest.decided_on is None for contest in self.contests),
+            "disputed": any(contest.decided_event is None for contest in self.contests),
             "contests": [
-                {
-                    "event": contest.id,
-                    "contested_on": contest.contested_on,
-                    "decision_due": contest.decision_due,
-                    "decided_event": contest.decided_event,
-                    "decided_on": contest.decided_on,
-                    **found.get((CONTESTED, contest.id), {}),
-                    **self._decision(contest, found.get((DECIDED, contest.decided_event), {})),
-                }
+                self._contest(
+                    contest,
+                    found.get((CONTESTED, contest.id), NOTHING),
+                    found.get((DECIDED, contest.decided_event), NOTHING),
+                )
                 for contest in self.contests
             ],
             "corrections": [
                 {"event": event, "type": name, "corrected_on": on}
                 for event, name, on in self.corrections
             ],
+        }
+
+    def _contest(self, contest: Contest, stated: "Shown", decision: "Shown") -> dict[str, Any]:
+        return {
+            "event": contest.id,
+            "contested_on": contest.contested_on,
+            "decision_due": contest.decision_due,
+            "disputed_until": contest.disputed_until,
+            "decided_event": contest.decided_event,
+            "decided_on": contest.decided_on,
+            "gone": [*stated.gone, *decision.gone],
+            **stated.fields,
+            **self._decision(contest, decision.fields),
         }
 
     def _decision(self, contest: Contest, opened: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,11 +104,35 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedEntry:
-    """What a reader opened of an entry, by the names of its fields, and its marks as JSON."""
+class Shown:
+    """What a reader is shown of the sealed fields of an entry: values by name, and the names of
+    those that would be there, had they not been erased or lost."""
 
     fields: Mapping[str, Any]
+    gone: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, opened: Opened, names: Sequence[str]) -> "Shown":
+        """What is shown of what was opened, to a reader who may open these names."""
+        values = opened.values
+        gone = [name for name in names if name not in values] if opened.erased else []
+        return cls({name: value for name, value in values.items() if name in names}, gone)
+
+
+NOTHING: Final = Shown({})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedEntry:
+    """What a reader opened of an entry, and its marks as JSON."""
+
+    shown: Shown
     marks: Mapping[str, Any]
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Values by the names of the fields."""
+        return self.shown.fields
 
 
 def marks_of(store: Store, entry: Entry) -> Marks:

@@ -83,12 +83,13 @@ def _check(submission: Submission, known: _Stream, prefix: str) -> None:
             "name this one by it. Nothing was recorded; give it a new id.",
             [FieldError(f"{prefix}/id", "is the id of another event of this stream")],
         )
-    for name, wanted, event_id in _named(submission):
+    for name, place, wanted, event_id in _named(submission):
         found = [one for one in known.types.get(event_id, ()) if wanted in (None, one)]
-        pointer, what = f"{prefix}/data/{name}", "event" if wanted is None else wanted
+        pointer, what = f"{prefix}/data/{name}{place}", "event" if wanted is None else wanted
         if not found:
             raise Invalid(
-                "An event names others of its own stream alone.",
+                "An event names others of its own stream, which are recorded, and of the type that "
+                "is meant. Nothing was recorded; check the id that is named.",
                 [FieldError(pointer, f"is no {what} of this stream")],
             )
         if len(found) > 1:
@@ -100,10 +101,12 @@ def _check(submission: Submission, known: _Stream, prefix: str) -> None:
             )
 
 
-def _named(submission: Submission) -> Iterator[tuple[str, str | None, str]]:
-    """The field, the type that it must name, and the id that it names, for each name."""
+def _named(submission: Submission) -> Iterator[tuple[str, str, str | None, str]]:
+    """The field, the place in it where it is a list, the type that it must name, and the id that it
+    names, for each name."""
     for name, wanted in NAMING.get(submission.type, ()):
         value: Any = submission.data.get(name)
-        for event_id in value if isinstance(value, list) else [value]:
-            if event_id is not None:
-                yield name, wanted, event_id
+        if isinstance(value, list):
+            yield from ((name, f"/{place}", wanted, one) for place, one in enumerate(value))
+        elif value is not None:
+            yield name, "", wanted, value

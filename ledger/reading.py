@@ -27,7 +27,7 @@ from ledger.consultation import check_actor, check_purpose
 from ledger.errors import BeyondTheLog, FieldError, NotFound
 from ledger.exports.bundles import read_entry_bundle, read_hash_tile
 from ledger.log.clock import instant
-from ledger.marks import OpenedEntry, marks_of
+from ledger.marks import OpenedEntry, Shown, marks_of
 from ledger.opening import Opened, Opener
 from ledger.owners import owners_of, whose
 from ledger.projections.cases import CaseIndex, replay
@@ -276,10 +276,8 @@ class Reader:
             finally:
                 self._visible(credential, position)
 
-        shown = {
-            at: {name: value for name, value in found.values.items() if name in names[at]}
-            for at, found in (await in_vault_thread(open_now)).items()
-        }
+        opened = await in_vault_thread(open_now)
+        shown = {at: Shown.of(found, names[at]) for at, found in opened.items()}
         return OpenedEntry(shown[position], marks.to_json(shown))
 
     async def cases(

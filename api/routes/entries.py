@@ -20,7 +20,7 @@ from api.replies import bytes_reply, json_reply, text_reply
 from api.routing import Parameter, Reply, Route
 from api.schemas import ref
 from ledger.access import Operation
-from ledger.errors import FieldError, PurposeRequired
+from ledger.consultation import check_purpose
 
 #: What recording a reading may answer with.
 RECORDING: Final = ("busy", "writer-lost", "vault-unavailable", "erasure-pending")
@@ -54,14 +54,11 @@ async def sealed(request: web.Request) -> web.StreamResponse:
     Query(request).check()
     position = path_number(request, "position")
     actor, purpose, reason = actor_of(request), purpose_of(request), reason_of(request)
-    if purpose is None:
-        raise PurposeRequired(
-            f"Name what the fields are opened for: {PURPOSE}: <code>.",
-            [FieldError(PURPOSE, "is required")],
-        )
+    purpose = check_purpose(purpose)
     ledger, credential = request.app[LEDGER], request[CREDENTIAL]
     opened = await ledger.open_entry(credential, position, actor, purpose, reason)
-    return json_reply({"position": position, "fields": dict(opened.fields), **opened.marks})
+    shown = {"fields": dict(opened.fields), "gone": list(opened.shown.gone)}
+    return json_reply({"position": position, **shown, **opened.marks})
 
 
 ACTOR_PARAMETER: Final = Parameter(

@@ -3,14 +3,17 @@
 Nothing here edits: the altered record's values and the corrected entry both stay as they were.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from ledger.catalogue.case import EXAMPLE_CASE
+from ledger.catalogue.errors import field_error
 from ledger.catalogue.fields import Coded, FieldName, Narrative, Open, Personal, Several, Uuid
 from ledger.catalogue.model import Declaration, EventData, Example
 from ledger.catalogue.support import EXAMPLE_DECLINED
+from ledger.errors import FieldError
 
 
 class RecordAltered(EventData):
@@ -108,3 +111,12 @@ class EventCorrected(EventData):
         )
     )
     reason: Personal[Narrative | None] = Field(default=None, description="What was wrong.")
+
+    def cross_check(self) -> Iterable[FieldError]:
+        """Of what is sealed here no pack takes notice: what is about somebody else would be given
+        to the person."""
+        if self.correction_class == "misattributed":
+            yield field_error(
+                "correction_class",
+                "is recorded as entry.misattributed, which keeps the entry out of packs",
+            )

@@ -122,7 +122,13 @@ class ErasureExecutedOfOrder(EventData):
     def cross_check(self) -> Iterable[FieldError]:
         """Which entries are meant decides what is destroyed: it must not be in doubt."""
         if (self.scope == "entries") is (self.erased_events is None):
-            yield field_error("erased_events", "goes with the scope entries, and with no other")
+            wanted = self.scope == "entries"
+            reason = (
+                "is required where the scope is entries: the ids of what is to be erased"
+                if wanted
+                else "is taken where the scope is entries alone: leave it out"
+            )
+            yield field_error("erased_events", reason)
 
 
 class FindingsFrozen(EventData):

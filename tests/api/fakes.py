@@ -15,7 +15,7 @@ from ledger import access
 from ledger.access import Credential
 from ledger.catalogue import CATALOGUE
 from ledger.errors import DuplicateConflict, NotFound
-from ledger.marks import OpenedEntry
+from ledger.marks import OpenedEntry, Shown
 from ledger.retention import KINDS
 from ledger.submission import Recorded, StaffReference, StaffRequested, Submission
 from ledger_verifier.formats.entry import StreamRef
@@ -167,7 +167,7 @@ class FakeLedger:
         if not classes:
             raise NotFound
         fields = {name: f"a {name} field" for name in sorted(classes)}
-        return OpenedEntry(fields, {"disputed": False, "contests": [], "corrections": []})
+        return OpenedEntry(Shown(fields), {"disputed": False, "contests": [], "corrections": []})
 
     async def feed(
         self,

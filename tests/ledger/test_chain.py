@@ -41,7 +41,8 @@ async def held(ledger: Ledger) -> tuple[Submission, list[Recorded]]:
 #: second entry's and the stream.
 ALTERED = {
     "another type": f"UPDATE {EVENTS_TABLE} SET topic = 'x' WHERE {{p}} = ?",
-    "another stream": f"UPDATE {EVENTS_TABLE} SET originator_id = 'x' || originator_id WHERE {{p}} = ?",
+    "another stream": f"UPDATE {EVENTS_TABLE} SET originator_id = 'x' || originator_id"
+    " WHERE {p} = ?",
     "out of order": f"UPDATE {EVENTS_TABLE} SET originator_version = 9 WHERE {{p}} = ?",
     "removed": f"DELETE FROM {EVENTS_TABLE} WHERE {{p}} = ?",
     "the last removed": f"DELETE FROM {EVENTS_TABLE} WHERE {{p}} = ? + 1",

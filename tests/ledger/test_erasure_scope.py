@@ -94,7 +94,7 @@ async def test_only_entries_of_the_stream_are_named(ledger: Ledger) -> None:
     await ledger.record(ANY, [person, other])
     with pytest.raises(Invalid) as caught:
         await ledger.record(DPO, [erasure_of(person, other)])
-    assert [field.pointer for field in caught.value.fields] == ["/data/erased_events"]
+    assert [field.pointer for field in caught.value.fields] == ["/data/erased_events/1"]
     for scope, named in (("stream", [person.id]), ("entries", None)):
         wrong = erasure_of(person)
         wrong = replace(wrong, data={**wrong.data, "scope": scope, "erased_events": named})

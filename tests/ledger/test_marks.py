@@ -60,8 +60,10 @@ async def test_an_entry_is_opened_with_what_the_person_says_of_it(ledger: Ledger
                 "event": contest.id,
                 "contested_on": "2026-03-04",
                 "decision_due": "2026-04-04",
+                "disputed_until": None,
                 "decided_event": None,
                 "decided_on": None,
+                "gone": [],
                 "statement": STATEMENT,
             }
         ],
@@ -131,7 +133,7 @@ async def test_an_entry_that_nobody_contests_has_no_marks(ledger: Ledger) -> Non
 async def test_a_contest_whose_words_were_erased_still_marks(ledger: Ledger) -> None:
     person = identified()
     contest = contest_of(person)
-    first, _ = await ledger.record(ANY, [person, contest])
+    first, second = await ledger.record(ANY, [person, contest])
     order = act("erasure.ordered", person.stream)
     await ledger.record(credential(Role.COORDINATOR), [order])
     base = example("erasure.executed")
@@ -140,7 +142,11 @@ async def test_a_contest_whose_words_were_erased_still_marks(ledger: Ledger) -> 
     found = await opened(ledger, first.position)
     assert found.fields["reasons"] == person.data["reasons"]
     assert found.marks["disputed"]
-    assert "statement" not in found.marks["contests"][0]
+    (contested,) = found.marks["contests"]
+    assert "statement" not in contested
+    assert contested["gone"] == ["statement"]
+    itself = await opened(ledger, second.position)
+    assert (itself.fields, set(itself.shown.gone)) == ({}, {"contested_by", "statement"})
 
 
 async def test_names_are_of_the_same_stream_and_the_right_type(ledger: Ledger) -> None:
@@ -154,7 +160,7 @@ async def test_names_are_of_the_same_stream_and_the_right_type(ledger: Ledger) -
     )
     with pytest.raises(Invalid) as refused:
         await ledger.record(ANY, [contest])
-    assert refused.value.fields[0].pointer == "/data/contested_events"
+    assert refused.value.fields[0].pointer == "/data/contested_events/0"
     with pytest.raises(Invalid) as refused:
         await ledger.record(ANY, [naming("rectification.decided", "contested_event", person)])
     assert refused.value.fields[0].pointer == "/data/contested_event"
@@ -198,6 +204,9 @@ async def test_a_persons_pack_opens_nothing_that_is_about_somebody_else(ledger: 
     mark = naming("entry.misattributed", "misattributed_event", wrong)
     await ledger.record(DPO, [mark])
     assert "after" not in await pack(ledger, person.stream, "subject")
+    # What is said of that other person is not opened either.
+    assert not {"cause", "other_person"} & await pack(ledger, person.stream, "subject")
+    assert {"cause", "other_person"} <= await pack(ledger, person.stream, "inspector")
     assert "reasons" in await pack(ledger, person.stream, "subject")
     # Nor one of how it was before that was known.
     assert "after" not in await pack(ledger, person.stream, "subject", at=size)

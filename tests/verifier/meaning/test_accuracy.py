@@ -45,8 +45,9 @@ def test_what_is_contested_is_disputed_until_that_is_decided() -> None:
             "contested_on": "2026-01-02",
             "events": [ABOUT],
             "decision_due": "2026-02-01",
-            "decided_on": None,
+            "disputed_until": None,
             "decided_event": None,
+            "decided_on": None,
             "told": [],
         }
     ]
@@ -66,10 +67,11 @@ def test_a_decision_of_nothing_decides_nothing() -> None:
     assert folded(DECIDED).contests == ()
 
 
-def test_the_newest_decision_stands_and_the_first_day() -> None:
+def test_the_newest_decision_stands_and_the_first_ends_the_dispute() -> None:
     again = on("2026-01-20", 4, "rectification.decided", {"contested_event": id_of(2)})
     (contest,) = folded(IDENTIFIED, CONTEST, DECIDED, again).contests
-    assert (contest.decided_on, contest.decided_event) == ("2026-01-05", id_of(4))
+    assert (contest.decided_on, contest.decided_event) == ("2026-01-20", id_of(4))
+    assert contest.disputed_until == "2026-01-05"
 
 
 def test_a_recipient_is_told_of_the_newest_decision() -> None:
@@ -77,12 +79,24 @@ def test_a_recipient_is_told_of_the_newest_decision() -> None:
     said = {"decided_event": id_of(3), "disclosure_id": id_of(90), "recipient_category": "school"}
     before = (IDENTIFIED, share, CONTEST, DECIDED)
     notice = on("2026-01-06", 4, "rectification.notified", said)
-    assert folded(*before, notice).contests[0].told == (id_of(90),)
+    state = folded(*before, notice)
+    assert state.contests[0].told == (id_of(90),)
+    assert "notice-matches-no-share" not in state.findings
+    system = on("2026-01-06", 4, "rectification.notified", {"decided_event": id_of(3)})
+    assert folded(*before, system).notices_of_no_share == 0
     for wrong in ({"disclosure_id": id_of(91)}, {"recipient_category": "health"}):
         other = on("2026-01-06", 4, "rectification.notified", {**said, **wrong})
-        assert folded(*before, other).contests[0].told == ()
+        state = folded(*before, other)
+        assert state.contests[0].told == ()
+        assert "notice-matches-no-share" in state.findings
     again = on("2026-01-20", 5, "rectification.decided", {"contested_event": id_of(2)})
     assert folded(*before, notice, again).contests[0].told == ()
+
+
+def test_a_notice_after_an_erasure_records_nothing_about_the_person() -> None:
+    said = {"decided_event": id_of(3), "disclosure_id": id_of(90), "recipient_category": "school"}
+    notice = on("2026-01-06", 4, "rectification.notified", said)
+    assert folded(IDENTIFIED, CONTEST, executed(3, None), notice).recorded_since_erasure == 0
 
 
 def test_a_mistake_is_set_off() -> None:

@@ -119,6 +119,7 @@ THE_STATE: Final = {
     "confirmations_of_no_share": 0,
     "contests": [],
     "shared_as_undisputed": 0,
+    "notices_of_no_share": 0,
     "acts": THE_ACTS,
     "counts": {
         "case.closed": 1,

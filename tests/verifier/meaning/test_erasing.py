@@ -77,6 +77,17 @@ def test_an_order_that_is_not_named_not_there_later_or_mistaken_evidences_nothin
     assert not mistaken.erasures[0].dual_control
 
 
+def test_an_order_of_some_entries_is_done_with_them() -> None:
+    some = {"through": 0, "versions": [1], "ordered_event": id_of(1)}
+    done = entry(2, "erasure.executed", some)
+    assert folded(ORDERED).status == "erasure-due"
+    assert folded(ORDERED, done).status == "opened"
+    other = entry(2, "erasure.ordered", {"erase_due": None})
+    assert folded(ORDERED, other, entry(3, "erasure.executed", some)).status == "erasure-due"
+    unnamed = entry(2, "erasure.executed", {**some, "ordered_event": None})
+    assert folded(ORDERED, unnamed).status == "erasure-due"
+
+
 OFFERED: Final = entry(1, "pack.offered", {})
 
 

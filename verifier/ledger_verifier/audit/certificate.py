@@ -179,7 +179,8 @@ def stated(certificate: Certificate) -> list[str]:
         return list(_told(certificate.facts))
     lines = []
     for erasure in certificate.facts["erasures"]:
-        what = "everything" if erasure["versions"] is None else "the fields of some entries"
+        whole = erasure["versions"] is None
+        what = "everything" if whole else "what some entries"
         control = "evidenced" if erasure["dual_control"] else "not evidenced"
         gone = "gone" if erasure["gone_from_backups"] else "not yet recorded as gone"
         lines.append(

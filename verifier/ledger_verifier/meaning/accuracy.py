@@ -29,15 +29,16 @@ def contested(state: CaseState, act: Act) -> Changes:
 
 
 def decided(state: CaseState, act: Act) -> Changes:
-    """The newest decision of a contest stands; the day on which it stopped being disputed is that
-    of the first."""
+    """The newest decision of a contest stands; what it is about stopped being disputed with the
+    first."""
     named = act.text("contested_event")
     return {
         "contests": tuple(
             replace(
                 contest,
-                decided_on=contest.decided_on or act.occurred_at,
+                disputed_until=contest.disputed_until or act.occurred_at,
                 decided_event=act.id,
+                decided_on=act.occurred_at,
                 told=(),
             )
             if contest.id == named
@@ -48,11 +49,15 @@ def decided(state: CaseState, act: Act) -> Changes:
 
 
 def notified(state: CaseState, act: Act) -> Changes:
-    """A recipient is told where a share of that id and category is recorded."""
+    """A recipient is told where a share of that id and category is recorded; what is said of
+    another changes nothing, and is counted."""
     share_id = act.text("disclosure_id")
     shares = {(share.id, share.recipient_category) for share in state.disclosures}
-    if share_id is None or (share_id, act.text("recipient_category")) not in shares:
+    if share_id is None:
+        # A system was told, which one being sealed.
         return {}
+    if (share_id, act.text("recipient_category")) not in shares:
+        return {"notices_of_no_share": state.notices_of_no_share + 1}
     return {
         "contests": tuple(
             replace(contest, told=tuple(sorted({*contest.told, share_id})))
@@ -70,7 +75,7 @@ def shared_as_undisputed(state: CaseState, act: Act) -> int:
     untold = act.text("quality_statement") not in (None, DISPUTED)
     while_disputed = any(
         contest.contested_on[:10] < day
-        and (contest.decided_on is None or day < contest.decided_on[:10])
+        and (contest.disputed_until is None or day < contest.disputed_until[:10])
         for contest in state.contests
     )
     return state.shared_as_undisputed + (untold and while_disputed)

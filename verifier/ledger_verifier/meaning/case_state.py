@@ -72,15 +72,16 @@ class Act:
 @dataclass(frozen=True, slots=True)
 class Contest:
     """Somebody contested what `events` say: from `contested_on` they are disputed, until it was
-    first decided. `decided_event` is the newest decision, and `told` are the ids of the shares
-    whose recipients were told of it."""
+    first decided. `decided_event` is the newest decision, of `decided_on`, and `told` are the ids
+    of the shares whose recipients were told of it."""
 
     id: str
     contested_on: str
     events: tuple[str, ...]
     decision_due: str | None = None
-    decided_on: str | None = None
+    disputed_until: str | None = None
     decided_event: str | None = None
+    decided_on: str | None = None
     told: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -204,7 +205,8 @@ class CaseState:
     by was fixed when they came, and the person has not waived it. `requests_of_no_share` and
     `confirmations_of_no_share` count what was said of recipients' erasures and is for no share that
     was recorded before. `shared_as_undisputed` counts the shares made while entries were disputed
-    whose recipient was not told so.
+    whose recipient was not told so, and `notices_of_no_share` what was said to have been told to
+    the recipient of a share that was not recorded before.
     """
 
     stream: str
@@ -241,6 +243,7 @@ class CaseState:
     confirmations_of_no_share: int = 0
     contests: tuple[Contest, ...] = ()
     shared_as_undisputed: int = 0
+    notices_of_no_share: int = 0
     acts: tuple[Act, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
 
@@ -276,7 +279,7 @@ class CaseState:
     @property
     def disputed(self) -> tuple[str, ...]:
         """Ids of the events that somebody contests, which is not decided."""
-        open_ones = (contest for contest in self.contests if contest.decided_on is None)
+        open_ones = (contest for contest in self.contests if contest.decided_event is None)
         return tuple(sorted({event for contest in open_ones for event in contest.events}))
 
     @property
@@ -341,6 +344,7 @@ class CaseState:
             (self.requests_of_no_share, "request-matches-no-share"),
             (self.confirmations_of_no_share, "confirmation-matches-no-share"),
             (self.shared_as_undisputed, "shared-as-undisputed"),
+            (self.notices_of_no_share, "notice-matches-no-share"),
         )
         return tuple(name for there, name in found if there)
 

@@ -36,6 +36,7 @@ SEALS_NOBODY: Final = frozenset(
         "recipient_erasure.confirmed",
         "source_erasure.requested",
         SOURCE_CONFIRMED,
+        "rectification.notified",
     }
 )
 
@@ -147,7 +148,14 @@ def erasure_executed(state: CaseState, act: Act) -> Changes:
     )
     changes: Changes = {"erasures": (*state.erasures, erasure)}
     if erasure.versions is not None:
-        return changes
+        # What was ordered is done, unless something else was ordered too.
+        done = {one.ordered_event for one in changes["erasures"]}
+        left = [
+            order
+            for order in takewhile(lambda earlier: earlier.id != act.id, state.acts)
+            if order.type == ORDERED and not order.corrected and order.id not in done
+        ]
+        return changes if left else changes | {"erasure_ordered_on": None}
     return changes | {
         "erased_at": erased_at,
         "erased_through": state.erased_through if erasure.through is None else erasure.through,
