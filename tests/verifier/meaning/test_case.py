@@ -76,6 +76,7 @@ THE_ERASURE: Final = {
     "ordered_event": None,
     "dual_control": False,
     "pack_offered": False,
+    "barred": False,
     "verified_at": None,
     "checked": [],
     "horizon_days": None,

@@ -77,6 +77,28 @@ def test_an_order_that_is_not_named_not_there_later_or_mistaken_evidences_nothin
     assert not mistaken.erasures[0].dual_control
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "barred"),
+    [
+        (("legal_hold.placed", {}), None, True),
+        (("legal_hold.placed", {}), ("legal_hold.released", {"placed_event": id_of(1)}), False),
+        (("access_request.received", {}), None, True),
+        (
+            ("access_request.received", {}),
+            ("access_request.waived", {"request_event": id_of(1)}),
+            False,
+        ),
+        (("case.reviewed", {}), None, False),
+    ],
+)
+def test_an_erasure_while_something_bars_it_is_found(
+    before: tuple[str, Any], after: tuple[str, Any] | None, barred: bool
+) -> None:
+    acts = [entry(1, *before)] + ([] if after is None else [entry(2, *after)])
+    state = folded(*acts, executed(3, None))
+    assert ("erased-while-barred" in state.findings) is barred
+
+
 def test_an_order_of_some_entries_is_done_with_them() -> None:
     some = {"through": 0, "versions": [1], "ordered_event": id_of(1)}
     done = entry(2, "erasure.executed", some)

@@ -118,7 +118,8 @@ class Disclosed:
 class Erasure:
     """One erasure: of everything `through` a version, or of the entries at `versions` alone.
     `erased_at` is when the ledger recorded it, and so did it; `stated_at` the time that whoever
-    executed it gave. `pack_offered` is whether an offer of a pack to the person stands before it.
+    executed it gave. `pack_offered` is whether an offer of a pack to the person stands before it,
+    `barred` whether a hold stood, or an open request that none may go before.
     `checked` is what the ledger looked at before it recorded that the data is gone."""
 
     id: str
@@ -129,6 +130,7 @@ class Erasure:
     ordered_event: str | None = None
     dual_control: bool = False
     pack_offered: bool = False
+    barred: bool = False
     verified_at: str | None = None
     checked: tuple[str, ...] = ()
     horizon_days: int | None = None
@@ -339,6 +341,7 @@ class CaseState:
         found = (
             (any(not e.dual_control for e in self.erasures), "dual-control-not-evidenced"),
             (any(e.backdated for e in self.erasures), "erasure-backdated"),
+            (any(e.barred for e in self.erasures), "erased-while-barred"),
             (any(w.versions is None and not w.pack_offered for w in self.erasures), NOT_OFFERED),
             (early, "backup-horizon-stated-early"),
             (self.requests_of_no_share, "request-matches-no-share"),

@@ -145,6 +145,7 @@ def erasure_executed(state: CaseState, act: Act) -> Changes:
         ordered_event=act.text("ordered_event"),
         dual_control=_is_dual(state, act),
         pack_offered=_is_offered(state, act),
+        barred=bool(state.holds or state.barring_requests),
     )
     changes: Changes = {"erasures": (*state.erasures, erasure)}
     if erasure.versions is not None:
