@@ -102,6 +102,9 @@ class Door(Protocol):
     ) -> bytes:
         """The certificate of a case's erasure."""
 
+    async def findings(self, credential: Credential) -> Mapping[str, Any]:
+        """Findings on the ledger as a whole."""
+
     async def register_staff(
         self, credential: Credential, reference: str, body: object, actor: str | None
     ) -> StaffReference:

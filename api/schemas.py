@@ -14,6 +14,7 @@ from ledger.catalogue.bodies import body_schema
 from ledger.catalogue.staff import StaffOpening, StaffRegistration
 from ledger.retention import KINDS, Waits
 from ledger_verifier.formats.entry import REGIMES
+from ledger_verifier.meaning.assurance import NEEDED, NOT_COVERED, REVIEW_OVERDUE
 
 UUID_PATTERN: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 CODE_PATTERN: Final = "^[a-z0-9-]{2,40}$"
@@ -255,6 +256,7 @@ def _read() -> dict[str, Schema]:
             },
             optional=("tree_size", "published_size", "projected_size"),
         ),
+        "Findings": _findings(),
         "Expiry": _object(
             {
                 "entries": _INTEGER,
@@ -275,6 +277,22 @@ def _read() -> dict[str, Schema]:
             }
         ),
     }
+
+
+def _findings() -> Schema:
+    day = {"type": "string", "format": "date"}
+    finding = _object(
+        {
+            "rule": {"enum": [NOT_COVERED, REVIEW_OVERDUE]},
+            "severity": {"enum": ["critical", "medium"]},
+            "as_of": day,
+            "documents": _array({"enum": list(NEEDED)}),
+            "law": _array({"type": "string"}),
+            "says": {"type": "string"},
+        },
+        description="An indication for a person to weigh, not a determination of breach",
+    )
+    return _object({"tree_size": _INTEGER, "as_of": day, "items": _array(finding)})
 
 
 def _staff() -> dict[str, Schema]:

@@ -125,6 +125,7 @@ def governance(rng: Random, world: World) -> list[Act]:
         )
         for number, (subject, data) in enumerate(agreements)
     ]
+    acts += _own_processing(world, day)
     hubs: tuple[tuple[Desk, str, str, list[str], list[str]], ...] = (
         (world.police, "concern-hub", world.lewisham_dpia, [POLICE, COUNCIL], [PROVIDER]),
         (world.alpha, "social-media-hub", world.alpha_dpia, [POLICE], []),
@@ -181,6 +182,37 @@ def _assessments(rng: Random, world: World, day: datetime) -> list[Act]:
             subject = f"assessment/{stream}"
             acts.append(desk.act(at, "assessment.approved", subject, data, requester))
     return sorted(acts, key=lambda act: act.at)
+
+
+def _own_processing(world: World, day: datetime) -> list[Act]:
+    """What covers the ledger itself, without which a finding stands."""
+    # Of its own, so that what else is invented stays as it is.
+    rng = Random("own processing")
+    recipients = ["oversight-body"]
+    acts = []
+    for kind in (
+        "data-protection-impact-assessment",
+        "equality-impact-assessment",
+        "appropriate-policy-document",
+    ):
+        requester, approver = rng.sample(world.alpha.staff, 2)
+        data = _assessment(kind, "ledger", recipients, approver)
+        data |= {"every_hub": True, "review_due": None}
+        subject = f"assessment/{make_reference(rng)}"
+        acts.append(
+            world.alpha.act(at_work(rng, day), "assessment.approved", subject, data, requester)
+        )
+    arrangement = _agreement(
+        "joint-controller-arrangement",
+        ["police", "council"],
+        [POLICE, COUNCIL],
+        "JCA 2020/02 for the ledger (fictional)",
+    )
+    arrangement |= {"scope": ["ledger"], "review_due": None}
+    subject = f"agreement/{make_reference(rng)}"
+    at, actor = at_work(rng, day), world.alpha.staff[0]
+    acts.append(world.alpha.act(at, "agreement.registered", subject, arrangement, actor))
+    return acts
 
 
 def _assessment(kind: str, programme: str, recipients: list[str], approver: str) -> dict[str, Any]:

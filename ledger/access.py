@@ -45,6 +45,7 @@ class Operation(StrEnum):
     READ_BUNDLES = "read entry bundles"
     CERTIFY = "issue erasure certificates"
     SEE_DUE = "see what is due to expire"
+    SEE_FINDINGS = "see findings on the ledger"
     REGISTER_STAFF = "register staff references"
     OPEN_STAFF = "open the staff map"
 
@@ -107,6 +108,7 @@ class Grant:
     `cases`: whether it may read the state of a case and its bundle. `bundles`: whether it may
     read whole entry bundles, which hold every kind of stream. `certificates`: the forms in which
     it may issue certificates of erasures. `expires`: whether it may see what is due to expire.
+    `findings`: whether it may see findings on the ledger as a whole.
     `registers_staff`: whether it may register staff references of its own organisation.
     `opens_staff`: whether it may ask, as one of two people, who is behind one.
     """
@@ -118,6 +120,7 @@ class Grant:
     bundles: bool = False
     certificates: frozenset[str] = frozenset()
     expires: bool = False
+    findings: bool = False
     registers_staff: bool = False
     opens_staff: bool = False
 
@@ -161,6 +164,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         cases=True,
         certificates=frozenset({"controller", "subject"}),
         expires=True,
+        findings=True,
         registers_staff=True,
     ),
     Role.RIGHTS_OFFICER: Grant(
@@ -177,6 +181,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
     Role.REGISTRAR: Grant(
         records=frozenset(_GOVERNANCE),
         reads=_reads(),
+        findings=True,
         registers_staff=True,
     ),
     Role.AUDITOR: Grant(
@@ -184,6 +189,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         opens=frozenset({ATTRIBUTION}),
         cases=True,
         bundles=True,
+        findings=True,
     ),
     Role.INSPECTOR: Grant(
         reads=_reads(casework=Reach.HUBS, watched=Reach.HUBS),
@@ -191,6 +197,7 @@ GRANTS: Final[Mapping[Role, Grant]] = {
         cases=True,
         bundles=True,
         expires=True,
+        findings=True,
         opens_staff=True,
     ),
     Role.AGGREGATE: Grant(),
@@ -216,6 +223,7 @@ def may(credential: Credential, operation: Operation) -> bool:
         Operation.READ_BUNDLES: grant.bundles and credential.all,
         Operation.CERTIFY: bool(grant.certificates),
         Operation.SEE_DUE: grant.expires,
+        Operation.SEE_FINDINGS: grant.findings,
         Operation.REGISTER_STAFF: grant.registers_staff,
         Operation.OPEN_STAFF: grant.opens_staff and not credential.machine,
     }[operation]

@@ -18,6 +18,7 @@ from ledger.certifying import Certifier
 from ledger.database import database_errors, is_postgres_url, open_database
 from ledger.errors import Busy, KeyNotAtHand
 from ledger.expiring import Expirer
+from ledger.findings import Standing
 from ledger.log.client import WriterClient
 from ledger.marks import OpenedEntry
 from ledger.opening import Opener
@@ -106,6 +107,7 @@ class Ledger:
         )
         streams = Streams(store, opener, self._recorder, openings, tombstones)
         self._reader = Reader(store, opener, self._recorder, receipts, cases, streams, tombstones)
+        self._standing = Standing(store)
         self._packer = Packer(directory.origin, store, self._recorder, streams, writer)
         self._staff = Staff(directory.origin, store, keys, opener, self._recorder, tombstones)
         self._opener = opener
@@ -311,6 +313,12 @@ class Ledger:
         check_scope(credential, hub, organisation)
         found = await asyncio.to_thread(self._expirer.due, hub, organisation)
         return found.to_json()
+
+    @_answering
+    async def findings(self, credential: Credential) -> dict[str, Any]:
+        """Findings on the ledger as a whole."""
+        check_operation(credential, Operation.SEE_FINDINGS)
+        return await asyncio.to_thread(self._standing.find)
 
     @_answering
     async def register_staff(

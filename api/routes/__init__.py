@@ -6,7 +6,19 @@ here.
 
 from collections.abc import Sequence
 
-from api.routes import bundles, cases, describe, docs, entries, events, expiry, health, log, staff
+from api.routes import (
+    bundles,
+    cases,
+    describe,
+    docs,
+    entries,
+    events,
+    expiry,
+    findings,
+    health,
+    log,
+    staff,
+)
 from api.routing import Route
 
 ROUTES: Sequence[Route] = (
@@ -15,6 +27,7 @@ ROUTES: Sequence[Route] = (
     *cases.ROUTES,
     *bundles.ROUTES,
     *expiry.ROUTES,
+    *findings.ROUTES,
     *staff.ROUTES,
     *describe.ROUTES,
     *docs.ROUTES,

@@ -24,6 +24,8 @@ from ledger.catalogue.model import Declaration, EventData, Example, ServiceField
 from ledger.errors import FieldError
 
 Programme = Literal["concern-hub", "social-media-hub"]
+#: What an assessment or agreement covers: a programme, or what this ledger itself does with data.
+Scope = Literal["concern-hub", "social-media-hub", "ledger"]
 AuthorityKind = Literal["decision", "grant", "decision-and-grant", "delegation", "other"]
 #: Series of published decisions of the Mayor's Office for Policing and Crime.
 DecisionSeries = Literal["pcd", "dmpcd"]
@@ -198,9 +200,9 @@ class AssessmentApproved(EventData):
 
     assessment_kind: Open[AssessmentKind] = Field(description="What kind of document it is.")
     document_version: Open[Count] = Field(description="Version of the document.")
-    scope: Open[
-        Annotated[list[Literal["concern-hub", "social-media-hub", "ledger"]], Several(1, 3)]
-    ] = Field(description="Programmes it covers; `ledger` is this ledger's own processing.")
+    scope: Open[Annotated[list[Scope], Several(1, 3)]] = Field(
+        description="Programmes it covers; `ledger` is this ledger's own processing."
+    )
     every_hub: Open[Flag] = Field(
         description="Whether it covers every hub of its scope; else the hub that recorded it."
     )

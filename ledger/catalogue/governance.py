@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ledger.catalogue.assurance import EXAMPLE_DPIA, Programme, check_digest
+from ledger.catalogue.assurance import EXAMPLE_DPIA, Programme, Scope, check_digest
 from ledger.catalogue.codes import DataCategory, OrganisationCategory, Purpose
 from ledger.catalogue.fields import (
     Attribution,
@@ -123,6 +123,13 @@ class AgreementRegistered(EventData):
     )
 
     agreement_kind: Open[AgreementKind] = Field(description="What kind of arrangement it is.")
+    scope: Open[Annotated[list[Scope], Several(1, 3)] | None] = Field(
+        default=None,
+        description=(
+            "Programmes it covers, null where it names none; `ledger` is this ledger's own "
+            "processing."
+        ),
+    )
     party_categories: Open[Annotated[list[OrganisationCategory], Several(1, 17)]] = Field(
         description="Kinds of organisation that are party to it."
     )

@@ -215,6 +215,11 @@ class FakeLedger:
         kinds = {kind: {"due": 0, "waiting": {"too-young": 1}} for kind in KINDS}
         return {"entries": 0, "kinds": kinds}
 
+    async def findings(self, credential: Credential) -> Mapping[str, Any]:
+        self._call("findings")
+        access.check_operation(credential, access.Operation.SEE_FINDINGS)
+        return {"tree_size": 9, "as_of": "2026-03-01", "items": []}
+
     async def cases(
         self, credential: Credential, after: str | None, limit: int
     ) -> tuple[Sequence[Mapping[str, Any]], str | None]:

@@ -30,6 +30,7 @@ READS = EVERYBODY - {Role.AGGREGATE, Role.OPERATOR}
 CASES = frozenset({Role.COORDINATOR, Role.DPO, Role.RIGHTS_OFFICER, Role.INSPECTOR, Role.AUDITOR})
 READS_CASE_STREAMS = CASES | {Role.SUBMITTER}
 CERTIFIES = frozenset({Role.DPO, Role.RIGHTS_OFFICER})
+FINDS = frozenset({Role.DPO, Role.REGISTRAR, Role.AUDITOR, Role.INSPECTOR})
 OPENS_STAFF = frozenset({Role.STANDARDS, Role.INSPECTOR})
 WELL = (200, 201, 202)
 
@@ -107,6 +108,7 @@ EXPECTED: Mapping[tuple[str, str], Expected] = {
         frozenset({Role.DPO, Role.INSPECTOR}),
         frozenset({Role.DPO, Role.INSPECTOR}),
     ),
+    ("GET", "/v1/findings"): Expected("/v1/findings", FINDS, FINDS),
     ("PUT", "/v1/staff/{reference}"): Expected(
         f"/v1/staff/{NOWHERE}", RECORDS | {Role.REGISTRAR}, RECORDS | {Role.REGISTRAR}
     ),

@@ -223,6 +223,7 @@ def test_operations(role: Role) -> None:
         Operation.READ_STREAMS: role.value in CASES | {"standards"},
         Operation.READ_BUNDLES: False,
         Operation.SEE_DUE: role in (Role.DPO, Role.INSPECTOR),
+        Operation.SEE_FINDINGS: role in (Role.DPO, Role.REGISTRAR, Role.AUDITOR, Role.INSPECTOR),
         Operation.CERTIFY: role in (Role.DPO, Role.RIGHTS_OFFICER),
         Operation.REGISTER_STAFF: role.value in RECORDS,
         Operation.OPEN_STAFF: role in (Role.STANDARDS, Role.INSPECTOR),

@@ -38,7 +38,7 @@ from ledger_verifier.audit.readers.archive import BundleLogReader
 from ledger_verifier.audit.readers.http import HttpLogReader
 from ledger_verifier.audit.readers.recording import RecordingReader
 from ledger_verifier.audit.receipt import verify_receipt
-from ledger_verifier.audit.report.build import failed_report, unread_report
+from ledger_verifier.audit.report.build import failed_by_conduct, failed_report, unread_report
 from ledger_verifier.audit.report.model import Report
 from ledger_verifier.audit.state import StateError
 from ledger_verifier.formats.bundle import BundleReader
@@ -60,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, replaced in (("save", False), ("state", True), ("html", False)):
                 outputs.expect(getattr(arguments, name, None), replaced=replaced)
             report = run(arguments, stack, outputs)
+            if getattr(arguments, "conduct_fails", False):
+                report = failed_by_conduct(report)
             outputs.page(arguments.html)
             errors = [*show(report, as_object=arguments.json), *outputs.write(report)]
     except (UsageError, StateError) as error:

@@ -131,6 +131,7 @@ def test_the_json_object(capsysbinary: pytest.CaptureFixture[bytes], trust: str,
     assert value["root"] == WORLD.root().hex()
     assert value["origin"] == "ledger.test/hub"
     assert value["conduct"] == []
+    assert any(line.startswith("whether the ledger's own") for line in value["not_assessed"])
     assert any(line.startswith("conduct") for line in value["not_assessed"])
     assert any(line.startswith("uniqueness") for line in value["not_assessed"])
     assert value["checkpoint"]["quorum_met"] is True

@@ -24,6 +24,7 @@ from ledger_verifier.audit.unique import Duplicates
 from ledger_verifier.formats.errors import EntryError
 from ledger_verifier.formats.merkle import HASH_SIZE, leaf_hashes
 from ledger_verifier.formats.tiles import TILE_WIDTH, Tile
+from ledger_verifier.meaning.assurance import Finding
 from ledger_verifier.meaning.recognise import Recogniser
 
 #: Entry bundles in a row that may be absent before the run gives up on the rest.
@@ -109,6 +110,7 @@ class Run:
             recipient_entries=self._checker.recipient_entries,
             unread=self._unread,
             expired=self._findings.counts["expired"],
+            conduct=self._conduct(finished),
         )
         return self._ending
 
@@ -124,6 +126,15 @@ class Run:
         # A bundle that was not there may hold the explanation, so those are not counted twice.
         self._unread = self._source.unread.joined(expiries.missing())
 
+    def _conduct(self, finished: bool) -> tuple[Finding, ...] | None:
+        """Findings as of when the last entry was recorded; None where not every entry was read,
+        since what was not may hold what is missed, or where the log does not hold together."""
+        recorded, _ = self._checker.recorded
+        whole = finished and self._source.whole and not self._findings.failed
+        if not whole or not recorded:
+            return None
+        return self._checker.assurance.findings(recorded[:10])
+
     def resume(self) -> Resume | None:
         """What a later run needs to go on from here; None unless all is well and whole."""
         ending, checker = self._ending, self._checker
@@ -134,7 +145,7 @@ class Run:
             self._trusted.root,
             self._tree.rows,
             checker.recorded,
-            tuple(checker.definitions),
+            checker.kept,
             checker.heads.packed(),
         )
 

@@ -29,6 +29,7 @@ from ledger_verifier.audit.report.model import Failure, Findings
 from ledger_verifier.audit.unique import Duplicates
 from ledger_verifier.formats.entry import StreamRef, decode, link_hash
 from ledger_verifier.formats.errors import EntryError, UnknownFormatError
+from ledger_verifier.meaning.assurance import Assurance
 from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 from ledger_verifier.meaning.schemas import (
     LEDGER_OPENED,
@@ -111,12 +112,20 @@ class EntryChecker:
         self.heads = Heads()
         #: Entries of the reserved types: what defines the log, and what was lost of it.
         self.definitions: list[tuple[int, bytes]] = []
+        #: Entries of the registers that tell whether the ledger's own processing is covered.
+        self.assuring: list[tuple[int, bytes]] = []
+        self.assurance = Assurance()
         self.recipient_entries = 0
 
     @property
     def streams(self) -> int:
         """Number of streams met."""
         return len(self.heads)
+
+    @property
+    def kept(self) -> tuple[tuple[int, bytes], ...]:
+        """What a later run takes in again, in the order of the log."""
+        return tuple(sorted([*self.definitions, *self.assuring]))
 
     def gap(self) -> None:
         """Entries were left out here: streams may continue at a later version than is known."""
@@ -130,11 +139,15 @@ class EntryChecker:
         definitions: Sequence[tuple[int, bytes]],
     ) -> None:
         """Go on after `size` entries that an earlier run has checked. Its definitions are taken in
-        again, since they may not suit the keys that sign today. Raises EntryError."""
+        again, since they may not suit the keys that sign today, and so is what else it `kept`.
+        Raises EntryError."""
         for position, raw in definitions:
             entry = decode(raw)
             self.registry.check(entry)
-            self._ledger_entry(position, raw, entry)
+            if entry["type"] in RESERVED_TYPES or position == 0:
+                self._ledger_entry(position, raw, entry)
+            else:
+                self._assure(position, raw, entry)
         self.heads, self.recorded, self._next = heads, recorded, size
 
     def take(self, summary: Summary) -> bool:
@@ -178,6 +191,8 @@ class EntryChecker:
                 accepted = self._ledger_entry(position, raw, entry) and accepted
             if accepted and entry["type"] == STREAM_EXPIRED:
                 accepted = self._expired(position, entry)
+            if accepted:
+                self._assure(position, raw, entry)
             self._chain(position, raw, entry)
             recorded = entry["recorded_at"]
             if recorded < self.recorded[0]:
@@ -300,6 +315,11 @@ class EntryChecker:
         if kind == SEALED_LOST:
             problem = self._lost(position, entry, stream) or problem
         return problem is None
+
+    def _assure(self, position: int, raw: bytes, entry: Mapping[str, Any]) -> None:
+        """Take in what an entry says of whether the ledger's own processing is covered."""
+        if self.assurance.learn(entry):
+            self.assuring.append((position, raw))
 
     def _succession(self, entry: Mapping[str, Any]) -> None:
         """Say which log this one goes on for, if it is one."""

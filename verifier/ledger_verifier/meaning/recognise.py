@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.errors import EntryError
+from ledger_verifier.meaning.assurance import REGISTERS
 from ledger_verifier.meaning.patterns import CATEGORY_GROUP, open_pattern
 from ledger_verifier.meaning.schemas import RESERVED_TYPES, Registration, Registry
 
@@ -249,7 +250,8 @@ class Recogniser:
         self._learned = 0
 
     def read(self, given: Sequence[bytes]) -> Fields | None:
-        """The fields of these entries; None unless all are sound and none is of a reserved type."""
+        """The fields of these entries; None unless all are sound and none is of a reserved type or
+        in a register, which whoever reads the log learns from."""
         into = _Rows()
         by_name = self._by_name
         for raw in given:
@@ -276,7 +278,7 @@ class Recogniser:
             self._registry.check(entry)
         except EntryError:
             return False
-        if entry["type"] in RESERVED_TYPES:
+        if entry["type"] in RESERVED_TYPES or entry["stream"]["kind"] in REGISTERS:
             return False
         _, _, fields = _layout(entry)
         row = [b""] * _PIECES

@@ -222,10 +222,14 @@ def _conduct(report: Report) -> Markup:
         "breach."
     )
     items = (
-        element("li", _facts((key, isolated(str(value))) for key, value in finding.items()))
+        element("li", _facts((key, isolated(_value(value))) for key, value in finding.items()))
         for finding in report.conduct
     )
     return joined([element("p", said), element("ol", *items)], "\n")
+
+
+def _value(value: object) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _evidence(evidence: Sequence[str]) -> Markup:

@@ -4,7 +4,7 @@ Guarantees: every report says what is shown, what is not, and what was not asses
 words for every run of a kind. Nothing is listed as "none found" that was not looked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -21,6 +21,7 @@ from ledger_verifier.audit.report.model import (
 from ledger_verifier.audit.source import Unread
 from ledger_verifier.audit.trust import Trusted, facts
 from ledger_verifier.formats.policy import Policy
+from ledger_verifier.meaning.assurance import Finding
 
 NOT_SHOWN: Final = (
     "that an entry was true when it was recorded",
@@ -29,9 +30,13 @@ NOT_SHOWN: Final = (
     "anything before the first witnessed checkpoint or after the last",
 )
 CONDUCT: Final = (
-    "conduct: this version of the verifier carries no rules of conduct, so no entry was judged "
-    "({entries} entries). Findings on conduct would be indications on recorded facts for a person "
-    "to weigh, not determinations of breach"
+    "conduct: this version of the verifier carries no rules for what entries record, so no entry "
+    "was judged ({entries} entries). Findings on conduct would be indications on recorded facts "
+    "for a person to weigh, not determinations of breach"
+)
+COVERED: Final = (
+    "whether the ledger's own processing is covered (assessments, controllers' arrangement, policy "
+    "document): that takes every entry of a log that holds together"
 )
 UNIQUENESS: Final = (
     "uniqueness of ids and of digests: not looked for (--unique looks, and takes longer)"
@@ -52,7 +57,8 @@ class Ending:
     `entries_good` when the entries, and for those that are `unread` the hashes served in their
     place, give the signed root; `located` when each changed entry was named, `ranged` when at least
     a range was; `confirmed` is the largest earlier checkpoint they match. `expired` counts the
-    entries that have no bytes and are explained; they are not `unread`."""
+    entries that have no bytes and are explained; they are not `unread`. `conduct` is what was found
+    of that; None where it was not looked at."""
 
     reached: int
     whole: bool
@@ -64,6 +70,7 @@ class Ending:
     recipient_entries: int
     unread: Unread
     expired: int = 0
+    conduct: tuple[Finding, ...] | None = None
 
 
 def build_report(
@@ -86,6 +93,8 @@ def build_report(
         checked["cosignatures"] = sum(s.role == "witness" for s in checkpoint.signatures)
     not_assessed = list(findings.not_assessed)
     not_assessed.append(CONDUCT.format(entries=checked.get("entries", 0)))
+    if ending is None or ending.conduct is None:
+        not_assessed.append(COVERED)
     if ending is not None:
         if ending.unread:
             not_assessed.insert(0, ending.unread.words)
@@ -102,7 +111,7 @@ def build_report(
         failures=failures,
         failure_count=count,
         lacking=tuple(findings.lacking),
-        conduct=(),
+        conduct=(ending and ending.conduct) or (),
         not_assessed=tuple(not_assessed),
         provable=_provable(verdict, checkpoint, ending, failures, count),
         shown=_shown(verdict, subject, checkpoint, 0 if ending is None else ending.expired),
@@ -130,6 +139,19 @@ def failed_report(subject: str, policy: Policy, policy_sha256: str, reason: str)
     findings = Findings()
     findings.fail(Failure(reason))
     return build_report(subject, findings, policy, None, policy_sha256)
+
+
+def failed_by_conduct(report: Report) -> Report:
+    """The report, FAILED if there is a finding on conduct. What it shows of the record stands."""
+    if not report.conduct:
+        return report
+    failures = tuple(Failure(f"conduct: {found['says']}") for found in report.conduct)
+    return replace(
+        report,
+        verdict=Verdict.FAILED,
+        failures=report.failures + failures,
+        failure_count=report.failure_count + len(failures),
+    )
 
 
 def when(seconds: int) -> str:

@@ -46,6 +46,8 @@ def print_report(report: Report, console: Console) -> None:
     _checkpoint(console, report)
     lines = tuple(compared.words for compared in report.compared)
     _section(console, "Compared with what was seen earlier", lines)
+    said = tuple(f"{found.get('severity')}: {found.get('says')}" for found in report.conduct)
+    _section(console, "Conduct: indications for a person to weigh, not determinations", said)
     numbers = tuple(f"{name}: {number}" for name, number in counts(report.checked))
     _section(console, "Checked", numbers)
     _section(console, "Shown", report.shown)
