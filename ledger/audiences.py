@@ -3,7 +3,8 @@
 Guarantees: pure functions over a credential and the open part of an entry. What is withheld from a
 person, and who looked at what, is in no pack of theirs: there is none of such a stream, whether or
 not it exists. A person's pack opens what is about the person and which organisations received it,
-never who on the staff did what. (UK GDPR Art 15, DPA 2018 ss.45 and 51.)
+never who on the staff did what, or in whose case they have a part. (UK GDPR Art 15, DPA 2018 ss.45
+and 51.)
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,8 @@ _CLASSES: Final[Mapping[str, frozenset[str]]] = {
 }
 #: Attribution that a person is told: who received what about them, not who on the staff sent it.
 _TOLD: Final = frozenset({"recipient_organisation", "true_organisation"})
+#: What a person is not told: in whose case somebody else's they have a part, and as whom.
+_OF_OTHERS: Final = frozenset({"in_case", "in_case_as"})
 
 
 def check_pack(credential: Credential, audience: str, kind: str) -> None:
@@ -57,8 +60,9 @@ def opened_for(
     if event_type is None:
         return []
     told = _TOLD if audience == SUBJECT else frozenset()
+    kept = _OF_OTHERS if audience == SUBJECT else frozenset()
     return [
         name
         for name in openable(credential, entry, owner)
-        if name in told or event_type.sealed[name] in _CLASSES[audience]
+        if name not in kept and (name in told or event_type.sealed[name] in _CLASSES[audience])
     ]

@@ -24,7 +24,7 @@ from ledger.submission import Submission
 from ledger.vault.keyring import KeyRing
 from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
-from ledger_verifier.meaning.case import CaseState, fold
+from ledger_verifier.meaning.case import CaseState, replay
 from ledger_verifier.meaning.frozen import findings_of
 
 #: Bytes of sealed fields that an erasure of some entries may keep: they go to the writer in one
@@ -196,15 +196,6 @@ class Erasing:
         key_id, key = await self._keys.next_key(plan.noted.stream)
         resealed = await in_vault_thread(self._opener.reseal, plan.kept, key_id, key)
         return replace(event, resealed=tuple(resealed))
-
-
-def replay(decoded: Sequence[Mapping[str, Any]]) -> CaseState:
-    """The state that the entries of a stream leave it in; there must be one."""
-    state: CaseState | None = None
-    for entry in decoded:
-        state = fold(state, entry)
-    assert state is not None
-    return state
 
 
 def _versions(

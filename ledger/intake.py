@@ -7,7 +7,7 @@ open and its true submitter in sealed fields alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -53,6 +53,16 @@ class Draft:
     def key(self) -> tuple[str, str]:
         """What a retry is recognised by: the true source and the id."""
         return self.submission.source, self.submission.id
+
+    def with_added(self, found: Mapping[str, Any]) -> "Draft":
+        """The draft, sealing also what the service found out that its type wants of it; raises
+        TooLarge."""
+        _, sealed = self.event_type.service_fields(None, {}, found)
+        more = _disclosures(self.event_type, sealed)
+        disclosures = {name: [*group, *more[name]] for name, group in self.disclosures.items()}
+        entry = {**self.entry, "data": {**self.entry["data"], "_sd": _digests(disclosures)}}
+        _try_out(entry)
+        return replace(self, entry=entry, disclosures=disclosures)
 
 
 def event_type_of(submission: Submission) -> EventType:
@@ -143,19 +153,23 @@ def split(credential: Credential | None, submission: Submission, event_type: Eve
     )
     open_fields, sealed = {**open_fields, **added_open}, {**sealed, **added_sealed}
     disclosures = _disclosures(event_type, sealed)
-    digests = sorted(d.digest for group in disclosures.values() for d in group)
     entry = _entry(public_id, submission, event_type, open_fields)
-    entry["data"] = {**open_fields, "_sd": digests}
+    entry["data"] = {**open_fields, "_sd": _digests(disclosures)}
     _try_out(entry)
     return Draft(submission, event_type, entry, disclosures)
 
 
 def _disclosures(event_type: EventType, sealed: Mapping[str, Any]) -> dict[str, list[Disclosure]]:
     groups: dict[str, list[Disclosure]] = {SUBJECT: [], ATTRIBUTION: []}
-    for disclosure in commit((name, sealed[name]) for name in event_type.sealed):
+    named = [(name, sealed[name]) for name in event_type.sealed if name in sealed]
+    for disclosure in commit(named):
         attributes = event_type.sealed[disclosure.name] == ATTRIBUTION_CLASS
         groups[ATTRIBUTION if attributes else SUBJECT].append(disclosure)
     return groups
+
+
+def _digests(disclosures: Mapping[str, list[Disclosure]]) -> list[str]:
+    return sorted(disclosure.digest for group in disclosures.values() for disclosure in group)
 
 
 def _entry(
@@ -216,7 +230,9 @@ def prepare(
     expired_through: int | None = None,
 ) -> PreparedEvent:
     """Seal a draft under its stream's keys. For `expires` and `expired_through` see
-    PreparedEvent."""
+    PreparedEvent. Raises ValueError, a fault of the service, when a field is not there to seal."""
+    if len(item.entry["data"]["_sd"]) != len(item.event_type.sealed):
+        raise ValueError(f"{item.event_type.type}: a field that the service adds was not supplied")
     submission, sealed = item.submission, []
     for key_class, disclosures in item.disclosures.items():
         if disclosures:

@@ -19,7 +19,13 @@ from ledger.store.records import StoredEntry
 from ledger.streams import openable
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.meaning.accuracy import CONTESTED, DECIDED
-from ledger_verifier.meaning.case import CORRECTING, MISATTRIBUTED, CaseState, Contest, Disclosed
+from ledger_verifier.meaning.case import (
+    OF_ANOTHER,
+    CaseState,
+    Contest,
+    Disclosed,
+    corrected_by,
+)
 
 Entry = Mapping[str, Any]
 
@@ -160,7 +166,7 @@ def _corrections(state: CaseState, event: str) -> list[tuple[str, str, str]]:
     return [
         (act.id, act.type, act.occurred_at)
         for act in state.acts
-        if act.type in CORRECTING and not act.corrected and act.text(CORRECTING[act.type]) == event
+        if not act.corrected and event in corrected_by(act)
     ]
 
 
@@ -172,8 +178,8 @@ def about_others(store: Store, stream: str) -> frozenset[int]:
     return frozenset(
         first[named]
         for act in (replay(stored).acts if stored else ())
-        if act.type == MISATTRIBUTED and not act.corrected
-        for named in (act.text(CORRECTING[MISATTRIBUTED]),)
+        if act.type in OF_ANOTHER and not act.corrected
+        for named in corrected_by(act)
         if named in first
     )
 

@@ -26,6 +26,7 @@ NAMING: Final[Mapping[str, tuple[tuple[str, str | None], ...]]] = {
     "rectification.decided": (("contested_event", "accuracy.contested"),),
     "rectification.notified": (("decided_event", "rectification.decided"),),
     "entry.misattributed": (("misattributed_event", None),),
+    "case.split": (("moved_events", None),),
     "erasure.executed": (("ordered_event", "erasure.ordered"), ("erased_events", None)),
     "source_erasure.requested": (("executed_event", "erasure.executed"),),
     "source_erasure.confirmed": (("executed_event", "erasure.executed"),),

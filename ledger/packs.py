@@ -36,7 +36,7 @@ from ledger.vault.threads import in_vault_thread
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.cover import COVER, NONCE, SUBJECT, Cover, digest_of, encode_nonce
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
-from ledger_verifier.meaning.case import MISATTRIBUTED
+from ledger_verifier.meaning.case import OF_ANOTHER
 
 #: What a cover names as the recipient of a person's own pack, whose name is on no file.
 PERSON: Final = "person"
@@ -159,7 +159,7 @@ class Packer:
         if wanted is not None and wanted.audience == SUBJECT:
             others = about_others(self._store, found.stream.text)
             # Nor what is said of it there, which may well say who it is.
-            unopened = frozenset({MISATTRIBUTED})
+            unopened = OF_ANOTHER
         return {
             position: openable(credential, entry, found.owner)
             if wanted is None

@@ -26,6 +26,9 @@ from ledger.errors import (
 )
 from ledger.expiring import Expirer
 from ledger.intake import ERASURE, Draft, draft, event_type_of, needed_keys, prepare
+from ledger.joint import MERGED
+from ledger.joint import TYPES as JOINING
+from ledger.joint import look as look_at_cases
 from ledger.log.client import WriterClient
 from ledger.log.messages import RECHECK, Committed, PreparedEvent, Refused
 from ledger.lookup import Lookup
@@ -117,6 +120,7 @@ class Recorder:
                 pins = await self._named(
                     {index: submissions[index] for index in indexes}, len(submissions)
                 )
+                items = await self._joined(items, indexes, len(submissions), pins)
                 plans = await self._plans(items, indexes, len(submissions))
                 if any(plan.seen_version != pins[key] for key, plan in plans.items()):
                     # What came between the two looks may have an id that the erasure names.
@@ -160,6 +164,23 @@ class Recorder:
             check_there(answers, count)
             versions |= {index: one.version for index, one in answers.items() if one.is_pinned}
         return {(new[i].source, new[i].id): version for i, version in versions.items()}
+
+    async def _joined(
+        self, items: Sequence[Draft], indexes: Sequence[int], count: int, pins: dict[Key, int]
+    ) -> list[Draft]:
+        """The drafts, with what the service adds to those that name other cases. A merge is pinned
+        to the version that its stream was looked at."""
+        found = list(items)
+        for place, (item, index) in enumerate(zip(items, indexes, strict=True)):
+            if item.submission.type not in JOINING:
+                continue
+            asked = (self._store, self._opener, item.submission)
+            with at(index, count):
+                joined = await in_vault_thread(look_at_cases, *asked)
+                if joined.added:
+                    pins[item.key] = joined.version
+                    found[place] = item.with_added(joined.added)
+        return found
 
     async def _plans(
         self, items: Sequence[Draft], indexes: Sequence[int], count: int
@@ -301,12 +322,14 @@ def _first_of_each(submissions: Sequence[Submission]) -> dict[Key, int]:
 
 
 def _check_erasures_stand_alone(submissions: Sequence[Submission]) -> None:
-    """An erasure is decided by what its stream holds: a batch adds nothing to it at once."""
+    """An erasure, like a merge, is decided by what its stream holds: a batch adds nothing to it at
+    once."""
     streams = [submission.stream for submission in submissions]
     for index, submission in enumerate(submissions):
-        if submission.type == ERASURE and streams.count(submission.stream) > 1:
+        if submission.type in (ERASURE, MERGED) and streams.count(submission.stream) > 1:
+            what = "An erasure" if submission.type == ERASURE else "A merge"
             raise Invalid(
-                "An erasure must be the only event of its stream in a batch.",
+                f"{what} must be the only event of its stream in a batch.",
                 [FieldError(f"/{index}/subject", "is the stream of other events of this batch")],
             )
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from ledger_verifier.meaning.case import CaseState, fold
+from ledger_verifier.meaning.case import CaseState, replay
 
 POLICY: Final = "policy.adopted"
 ORDER: Final = "expiry.ordered"
@@ -79,7 +79,7 @@ def why_not(kind: str, entries: Sequence[Mapping[str, Any]], cutoff: str | None)
         return Waits.NO_PERIOD
     if not entries or entries[-1]["recorded_at"] >= cutoff:
         return Waits.TOO_YOUNG
-    state = _state_of(entries)
+    state = replay(entries)
     if kind == "case" and state.status not in ENDED:
         return Waits.OPEN
     return kept_by(state)
@@ -93,11 +93,3 @@ def kept_by(state: CaseState) -> Waits | None:
         return Waits.REQUESTED
     ordered = state.erasure_ordered_on is not None and state.erased_at is None
     return Waits.ORDERED if ordered else None
-
-
-def _state_of(entries: Sequence[Mapping[str, Any]]) -> CaseState:
-    state: CaseState | None = None
-    for entry in entries:
-        state = fold(state, entry)
-    assert state is not None
-    return state

@@ -312,7 +312,12 @@ class CaseClosed(EventData):
             "moved-away",
             "transferred",
             "identified-in-error",
+            "merged",
+            "split",
             "deceased",
             "other",
         ]
     ] = Field(description="Why it was closed.")
+    continued_in: Coded[Uuid | None] = Field(
+        default=None, description="Id of the case of the same person that goes on for it."
+    )

@@ -17,11 +17,12 @@ from ledger.retention import ENDED
 from ledger.store.base import Store
 from ledger.store.records import StoredEntry
 from ledger_verifier.formats import entry as entries
+from ledger_verifier.meaning import case
 from ledger_verifier.meaning.case import CaseState, fold
 from ledger_verifier.meaning.expiry import STREAM_EXPIRED
 
 #: The version of the fold: states made by another are not read, and are made anew.
-PROJECTION: Final = "cases/v4"
+PROJECTION: Final = "cases/v5"
 BATCH: Final = 1000
 
 
@@ -271,8 +272,4 @@ def _dump(state: CaseState) -> str:
 
 def replay(stored: Sequence[StoredEntry]) -> CaseState:
     """The state that a case's entries leave it in."""
-    state: CaseState | None = None
-    for one in stored:
-        state = fold(state, entries.decode(one.raw))
-    assert state is not None
-    return state
+    return case.replay(entries.decode(one.raw) for one in stored)

@@ -33,6 +33,7 @@ ALLOWED: Final = {
         "contested_event",
         "decided_event",
         "misattributed_event",
+        "moved_events",
         "placed_event",
         "authorised_event",
         "request_event",
@@ -133,12 +134,16 @@ SUPPLIED: Final = {
     "key_ids": [NOBODY],
     "through": 1,
     "versions": None,
+    "merged_heads": ["0" * 64],
+    "victim_with_suspect": False,
 }
 
 
 ROLES: Final = {
     "access_request.waived": frozenset({"coordinator", "dpo"}),
     "backup.horizon_passed": frozenset({"dpo"}),
+    "case.split": frozenset({"coordinator", "dpo"}),
+    "cases.merged": frozenset({"coordinator", "dpo"}),
     "entry.misattributed": frozenset({"coordinator", "dpo"}),
     "erasure.executed": frozenset({"dpo"}),
     "erasure.ordered": frozenset({"coordinator", "dpo"}),

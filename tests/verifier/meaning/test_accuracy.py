@@ -143,6 +143,40 @@ def test_a_misattributed_entry_is_marked_and_counts_no_longer() -> None:
     assert [act.corrected for act in state.acts] == [False, True, False]
 
 
+def test_what_a_split_moves_is_marked_and_counts_no_longer() -> None:
+    told = on("2026-01-02", 2, "subject.notified", {"told_reasons": True})
+    closed = on("2026-01-03", 3, "case.closed", {"erase_due": "2026-09-01"})
+    split = on("2026-01-04", 4, "case.split", {"moved_events": [id_of(2), id_of(3)]})
+    state = folded(IDENTIFIED, told, closed, split)
+    assert (state.informed, state.closed_on) == (False, None)
+    assert [act.corrected for act in state.acts] == [False, True, True, False]
+    undone = folded(IDENTIFIED, told, closed, split, on("2026-01-05", 5, *correction_of(4)))
+    assert (undone.informed, undone.closed_on) == (True, "2026-01-03")
+
+
+@pytest.mark.parametrize("events", [None, "x", 7, [], [1, None]])
+def test_other_kinds_of_value_move_nothing(events: object) -> None:
+    told = on("2026-01-02", 2, "subject.notified", {"told_reasons": True})
+    state = folded(IDENTIFIED, told, on("2026-01-03", 3, "case.split", {"moved_events": events}))
+    assert state.informed
+
+
+def test_a_merged_case_has_nothing_of_what_was_done_before_it() -> None:
+    merged = {"purpose": "support", "review_due": "2026-07-01"}
+    state = folded(on("2026-01-01", 1, "cases.merged", merged))
+    assert (state.status, state.merged_on, state.review_due) == (
+        "merged",
+        "2026-01-01",
+        "2026-07-01",
+    )
+    state = folded(
+        on("2026-01-01", 1, "cases.merged", merged),
+        on("2026-01-02", 2, "cases.merged", {"purpose": "support", "review_due": None}),
+        on("2026-01-03", 3, "subject.identified", {"purpose": "support", "review_due": None}),
+    )
+    assert (state.status, state.merged_on, state.review_due) == ("identified", "2026-01-01", None)
+
+
 def test_what_was_shared_stays_owed_whoever_it_is_about() -> None:
     named = {"misattributed_event": id_of(2)}
     state = folded(

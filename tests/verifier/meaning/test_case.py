@@ -91,6 +91,7 @@ THE_STATE: Final = {
     "organisation": "lewisham-council",
     "version": 7,
     "opened_at": "2026-01-01",
+    "merged_on": None,
     "last_occurred_at": "2026-01-07",
     "last_recorded_at": "2026-01-07T12:00:00.000Z",
     "identified_on": "2026-01-01",

@@ -8,11 +8,11 @@ sense of section 62, such as `record.altered`, which never feeds the state of a 
 sealed is read, so a state holds what any reader of the entries could work out, and says so:
 `informed` means that telling the reasons was recorded, not that it was the person who was told.
 
-An entry that `event.corrected` or `entry.misattributed` names stays among `acts`, marked, and its
-say in the state is set off, as if it had never been made. What kind of mistake it was is sealed,
-and whoever was wrong before may be so again, so the state errs towards what is still owed: what was
-collected, shared or destroyed (`LASTING`) is not undone by saying so, and only marked. A correction
-that is itself corrected has no effect.
+An entry that `event.corrected`, `entry.misattributed` or `case.split` names stays among `acts`,
+marked, and its say in the state is set off, as if it had never been made. What kind of mistake it
+was is sealed, and whoever was wrong before may be so again, so the state errs towards what is still
+owed: what was collected, shared or destroyed (`LASTING`) is not undone by saying so, but marked. A
+correction that is itself corrected has no effect.
 
 The states are those of the life of a case, less what only a `restricted` stream shows: nothing
 withheld is ever in a case stream. `erasing` means that destruction of the subject key was recorded,
@@ -22,7 +22,7 @@ that are in `meaning.erasing`, those of who received the data in `meaning.sharin
 what is disputed in `meaning.accuracy`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -30,17 +30,19 @@ from ledger_verifier.meaning import accuracy, erasing, sharing
 from ledger_verifier.meaning.case_state import CHECKLIST, Act, CaseState, Contest, Disclosed
 from ledger_verifier.meaning.erasing import ENVELOPE, EXECUTED, recorded_since, sources_after
 
-__all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Contest", "Disclosed", "fold"]
+__all__ = ["CHECKLIST", "LASTING", "Act", "CaseState", "Contest", "Disclosed", "fold", "replay"]
 
 Entry = Mapping[str, Any]
 Changes = dict[str, Any]
 Rule = Callable[[CaseState, Act], Changes]
 
-MISATTRIBUTED: Final = "entry.misattributed"
+#: What says that earlier entries of the stream are about somebody else than the stream is.
+OF_ANOTHER: Final = frozenset({"entry.misattributed", "case.split"})
 #: What says that an earlier entry of the stream was a mistake, and in which field.
 CORRECTING: Final = {
     "event.corrected": "corrected_event",
-    MISATTRIBUTED: "misattributed_event",
+    "entry.misattributed": "misattributed_event",
+    "case.split": "moved_events",
 }
 
 #: What stays in force when it is corrected: the data was collected, has left, or is gone.
@@ -82,6 +84,16 @@ def fold(state: CaseState | None, entry: Entry) -> CaseState:
         recorded_since_erasure=recorded_since(state, entry),
         sources=sources_after(state, entry),
     )
+
+
+def replay(entries: Iterable[Entry]) -> CaseState:
+    """The state that the entries of a stream, of which there is at least one, leave it in."""
+    state: CaseState | None = None
+    for entry in entries:
+        state = fold(state, entry)
+    if state is None:
+        raise ValueError("a stream has an entry")
+    return state
 
 
 def _counted(counts: tuple[tuple[str, int], ...], name: str) -> tuple[tuple[str, int], ...]:
@@ -133,6 +145,14 @@ def _again(state: CaseState) -> CaseState:
     return anew
 
 
+def corrected_by(act: Act) -> tuple[str, ...]:
+    """Ids of the events that an act says were mistakes; none for an act that says no such thing."""
+    named = dict(act.said).get(CORRECTING.get(act.type, ""))
+    if isinstance(named, tuple):
+        return tuple(one for one in named if type(one) is str)
+    return (named,) if isinstance(named, str) else ()
+
+
 def _marked(acts: tuple[Act, ...]) -> tuple[Act, ...]:
     """Backwards, because a correction speaks of earlier entries alone: one that comes later is
     settled before what it is about."""
@@ -140,10 +160,8 @@ def _marked(acts: tuple[Act, ...]) -> tuple[Act, ...]:
     marked: list[Act] = []
     for act in reversed(acts):
         corrected = act.id in mistaken
-        naming = CORRECTING.get(act.type)
-        target = None if naming is None else act.text(naming)
-        if target is not None and not corrected:
-            mistaken.add(target)
+        if not corrected:
+            mistaken.update(corrected_by(act))
         marked.append(replace(act, corrected=corrected))
     return tuple(reversed(marked))
 
@@ -210,6 +228,15 @@ def _case_reviewed(state: CaseState, act: Act) -> Changes:
     }
 
 
+def _cases_merged(state: CaseState, act: Act) -> Changes:
+    # What was told, offered and shared in the cases that go on here is in those.
+    return {
+        "merged_on": state.merged_on or act.occurred_at,
+        "purpose": act.text("purpose"),
+        "review_due": act.text("review_due") or state.review_due,
+    }
+
+
 def _case_closed(state: CaseState, act: Act) -> Changes:
     erase_due = act.text("erase_due")
     # As with a review: without a day to erase by, what was due stays due.
@@ -231,6 +258,7 @@ _RULES: Final[Mapping[str, tuple[Rule, tuple[str, ...]]]] = {
     "support.declined": (_support_declined, ()),
     "case.reviewed": (_case_reviewed, ("review_due",)),
     "case.closed": (_case_closed, ("erase_due",)),
+    "cases.merged": (_cases_merged, ("purpose", "review_due")),
     **{name: (_event_corrected, (naming,)) for name, naming in CORRECTING.items()},
     **accuracy.RULES,
     **sharing.RULES,

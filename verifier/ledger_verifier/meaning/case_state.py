@@ -216,6 +216,7 @@ class CaseState:
     organisation: str
     version: int = 0
     opened_at: str = ""
+    merged_on: str | None = None
     last_occurred_at: str = ""
     last_recorded_at: str = ""
     identified_on: str | None = None
@@ -265,6 +266,7 @@ class CaseState:
             (self.informed, "informed"),
             (self.screening == "accepted", "accepted"),
             (self.identified_on, "identified"),
+            (self.merged_on, "merged"),
         )
         return next((name for reached, name in stages if reached), "opened")
 
