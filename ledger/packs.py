@@ -2,11 +2,11 @@
 
 Guarantees: packs of one stream for different readers that are made against the same checkpoint hold
 the same entries, proofs and checkpoint, byte for byte, and differ in disclosures, nonce and cover
-alone; a cover names the reader, recipient, purpose and last day, binds every byte, and by the nonce
-fits no other pack. A person's pack says nothing of any other stream, and its words are the same
-whatever it leaves out. The reading is recorded before anything is opened, and the making of a pack,
-with its digest, before it is given out. (UK GDPR Art 15, DPA 2018 s.45; docs/formats.md,
-"Packs". What is opened to whom is in `ledger.audiences`.)
+alone, and in the page that is in a person's; a cover names the reader, recipient, purpose and last
+day, binds every byte, and by the nonce fits no other pack. A person's pack says nothing of any
+other stream, and its words are the same whatever it leaves out. The reading is recorded before
+anything is opened, and the making of a pack, with its digest, before it is given out. (UK GDPR Art
+15, DPA 2018 s.45; docs/formats.md, "Packs". What is opened to whom is in `ledger.audiences`.)
 """
 
 import asyncio
@@ -33,6 +33,7 @@ from ledger.store.base import Store
 from ledger.streams import Consulted, Found, Streams, openable
 from ledger.submission import Submission
 from ledger.vault.threads import in_vault_thread
+from ledger_verifier.audit.person import PAGE, person_page
 from ledger_verifier.formats import entry as entries
 from ledger_verifier.formats.cover import COVER, NONCE, SUBJECT, Cover, digest_of, encode_nonce
 from ledger_verifier.formats.entry import SERVICE_CODE, StreamRef
@@ -134,6 +135,8 @@ class Packer:
         size, members = await elsewhere(self._members, consulted, against)
         if wanted is not None:
             assert purpose is not None
+            if wanted.audience == SUBJECT:
+                members.append((PAGE, await asyncio.to_thread(person_page, dict(members))))
             facts = (wanted.audience, wanted.recipient, purpose)
             now = instant(time.time())
             members.append((NONCE, encode_nonce(new_nonce())))

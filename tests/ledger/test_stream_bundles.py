@@ -19,6 +19,7 @@ from ledger.errors import BeyondTheLog, Expired, Forbidden, LedgerError, NotFoun
 from ledger.expiring import Expirer
 from ledger.exports.bundles import packed
 from ledger_verifier.audit.case import verify_case
+from ledger_verifier.audit.person import PAGE
 from ledger_verifier.audit.report.model import Verdict
 from ledger_verifier.formats.bundle import MANIFEST, BundleReader, CaseManifest, decode_disclosures
 from ledger_verifier.formats.checkpoint import Checkpoint
@@ -71,7 +72,7 @@ def opened(members: Members) -> set[str]:
 
 def common(members: Members) -> Members:
     """What is not for the reader alone."""
-    own = {COVER, NONCE}
+    own = {COVER, NONCE, PAGE}
     return {n: r for n, r in members.items() if n not in own and not n.startswith("disclosures/")}
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ledger_verifier.audit.cover import check_cover
 from ledger_verifier.audit.dates import Dates
 from ledger_verifier.audit.history import History
+from ledger_verifier.audit.person import PAGE, check_page
 from ledger_verifier.audit.report.build import build_report
 from ledger_verifier.audit.report.model import Failure, Findings, Report
 from ledger_verifier.audit.state import State, refuse_foreign
@@ -83,9 +84,11 @@ def verify_case(
     else:
         _compare(subject, trusted, earlier, remembered, findings)
         seen = same_log((*earlier, *remembered), trusted.origin)
-        besides = frozenset({COVER, NONCE})
+        besides = frozenset({COVER, NONCE, PAGE} if COVER in bundle else {NONCE})
         verify_stream(bundle, manifest, trusted, seen, findings, besides=besides)
         cover = check_cover(bundle, trusted, policy, findings)
+        if cover is not None:
+            check_page(bundle, cover.audience, findings)
         check_log_keys(trusted, policy, findings)
         foreign = state is not None and refuse_foreign(state, trusted.origin, findings)
         if state is not None and not findings.failed and not foreign:

@@ -38,10 +38,10 @@ WORDS: Final = {
     AUDITOR: _OFFICIAL,
     INSPECTOR: _OFFICIAL,
     SUBJECT: (
-        "This pack shows what was recorded about you. It may leave out information that the law",
-        "allows to be withheld. You can ask the Information Commissioner to check whether that was",
-        "done rightly (Data Protection Act 2018, section 51). You can also complain to the",
-        "organisation that gave you this pack, or to the Commissioner.",
+        "This pack shows what is written down about you. Some things may be left out. The law",
+        "allows that in some cases. You can ask the Information Commissioner to check that it was",
+        "fair (Data Protection Act 2018, section 51). If you are not happy, you can also tell the",
+        "people who gave you this pack, or the Commissioner.",
     ),
 }
 

@@ -19,8 +19,8 @@ _KIND = re.compile(r"[a-z][a-z-]{0,39}")
 
 #: Said to every person, and always in these words.
 NOTICE: Final = (
-    "This certificate may leave out information that the law allows to be withheld. You can ask "
-    "the Information Commissioner to check (Data Protection Act 2018 s.51)."
+    "Some things may be left out of this. The law allows that in some cases. You can ask the "
+    "Information Commissioner to check that it was fair (Data Protection Act 2018, section 51)."
 )
 
 

@@ -83,6 +83,7 @@ _COUNTS: Final = {
     "registrations": "Types of entry that the log declares, with the fields each has",
     "disclosures": "Sealed fields that were opened, and say what they said when recorded",
     "unopened": "Sealed fields that were not opened",
+    "pages": "Pages for the person that say what the entries and the opened fields say",
     "leaves": "Entries that the certificate rests on",
     "proofs": "Proofs that an entry is in the log",
     "hash_tiles": "Tables of hashes (hash tiles)",
