@@ -7,6 +7,7 @@ log, temporary files). There the ciphertexts may stay in freed places, and only 
 for after the erasure: docs/erasure.md says why what stays cannot be read.
 """
 
+import io
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ledger.exports.bundles import write_log_bundle
 from ledger.searching import search
 from ledger.store import open_store
 from ledger.submission import Submission
+from ledger_verifier.formats.bundle import BundleReader
 from tests.ledger.acts import act, credential, identified
 from tests.ledger.copies import key_rows
 
@@ -27,7 +29,15 @@ ANY = credential()
 DPO = credential(Role.DPO)
 ACTOR = "b39b14e9-3624-46a0-962e-f27154ef6e27"
 #: Of what the examples say of the person: in no file at any time.
-PLAIN = [b"Example Person", b"Fictional:", b"1 Example Street"]
+PLAIN = [
+    b"Example Person",
+    b"Fictional:",
+    b"1 Example Street",
+    b"2011-02-03",
+    b'"age_band","',
+    b'"ethnicity","',
+    b'"subject_category",["',
+]
 
 
 def directories(directory: DataDirectory) -> list[Path]:
@@ -57,6 +67,17 @@ def stored_of(directory: DataDirectory, person: Submission) -> tuple[list[bytes]
     return [key[3]], [raw[at : at + 32] for raw in rows for at in range(0, len(raw) - 32, 64)]
 
 
+async def disclosed(ledger: Ledger, person: Submission) -> list[bytes]:
+    """The disclosures of a stream, as they are given out and as they are encrypted; where a page
+    ends in one it is found by a part of it."""
+    raw = await ledger.bundle(DPO, person.stream, actor=ACTOR, purpose="review")
+    reader = BundleReader(io.BytesIO(raw))
+    names = [name for name in reader.names if name.startswith("disclosures/")]
+    texts = [text for name in names for text in reader.read(name).split()]
+    assert len(texts) > 20
+    return [text[:40] for text in texts]
+
+
 @pytest.mark.parametrize("scope", ["stream", "entries"])
 async def test_what_was_erased_is_in_no_byte(searched_directory: DataDirectory, scope: str) -> None:
     directory = searched_directory
@@ -66,6 +87,8 @@ async def test_what_was_erased_is_in_no_byte(searched_directory: DataDirectory, 
         await ledger.record(ANY, [person, shared])
         await ledger.case(DPO, person.stream.id, ACTOR, None)
         key, ciphertexts = stored_of(directory, person)
+        texts = await disclosed(ledger, person)
+        assert found(directory, texts) == set()
         # So that the test can fail: most stretches are found where they are now, whole.
         before = found(directory, [*key, *ciphertexts])
         assert 0 in before
@@ -79,7 +102,7 @@ async def test_what_was_erased_is_in_no_byte(searched_directory: DataDirectory, 
             write_log_bundle(store, directory.path / "export.zip")
         left = found(directory, key + (ciphertexts if directory.embedded else []))
         assert left == set()
-        assert found(directory, PLAIN) == set()
+        assert found(directory, [*PLAIN, *texts]) == set()
     # Nor after the service has stopped, and the write-ahead logs were tidied up.
     left = found(directory, key + (ciphertexts if directory.embedded else []))
     assert left == set()

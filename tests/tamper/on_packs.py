@@ -1,8 +1,10 @@
 """Attacks on packs on their way to their readers: the signed cover, and what it covers."""
 
+import re
 from dataclasses import replace
 from random import Random
 
+from ledger_verifier.audit.person import PAGE
 from ledger_verifier.formats.bundle import disclosures_name, entry_name, proof_name
 from ledger_verifier.formats.cover import COVER, NONCE, WORDS, Cover, digest_of, encode_nonce
 from ledger_verifier.formats.disclosure import b64url
@@ -132,3 +134,42 @@ def changed(pack: Pack, random: Random) -> Expected:
     name = random.choice([entry_name, proof_name])(at)
     pack.members[name] = forge.flipped(pack.members[name], random)
     return Expected(at)
+
+
+def _with_page(pack: Pack, random: Random) -> bytes:
+    """Take a person's own pack; returns its page."""
+    while True:
+        pack.choose(random)
+        if PAGE in pack.members:
+            return pack.members[PAGE]
+
+
+def _reworded(page: bytes, random: Random) -> bytes:
+    """The page with the words of one of its sentences in another order."""
+    start = page.index(b"<h1>")
+    found = [one for one in re.finditer(rb"<p>([^<]+)</p>", page) if one.start() > start]
+    one = random.choice([one for one in found if len(set(one[1].split())) > 1])
+    words = one[1].split(b" ")
+    while words == one[1].split(b" "):
+        random.shuffle(words)
+    return page[: one.start(1)] + b" ".join(words) + page[one.end(1) :]
+
+
+@ATTACKS.kind("the page changed or taken out under the cover")
+def page_changed(pack: Pack, random: Random) -> Expected:
+    page = _with_page(pack, random)
+    instead = random.choice([_reworded(page, random), forge.flipped(page, random), None])
+    if instead is None:
+        del pack.members[PAGE]
+    else:
+        pack.members[PAGE] = instead
+    return Expected(words=OTHER_CONTENTS)
+
+
+@ATTACKS.kind("the page says something else, signed by the real key")
+def page_signed(pack: Pack, random: Random) -> Expected:
+    pack.members[PAGE] = _reworded(_with_page(pack, random), random)
+    said = Cover.parse(Note.parse(pack.members[COVER]).text)
+    text = replace(said, members=digest_of(pack.members.items())).text
+    pack.members[COVER] = Note(text, (pack.signing.ed25519.sign(text),)).encode()
+    return Expected(words="^page.html: it does not say what the entries")
