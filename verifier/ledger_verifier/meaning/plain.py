@@ -83,6 +83,8 @@ ACTS: Final[Mapping[str, str]] = {
     "pack.offered": "You were asked if you want to see what is written down about you.",
     "erasure.ordered": "It was decided to delete things from your file.",
     "erasure.executed": "Things were deleted from your file.",
+    "findings.frozen": "Before things were deleted, it was noted what may not have been right.",
+    "erasure.verified": "It was checked that what was deleted is gone.",
     "recipient_erasure.requested": "Somebody who had things about you was told to delete them.",
     "recipient_erasure.confirmed": "Somebody who had things about you said that they deleted them.",
     "backup.horizon_passed": "By now there is no old copy of what was deleted.",
